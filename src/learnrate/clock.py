@@ -34,9 +34,7 @@ def amount(text: str) -> tuple[Fraction, str]:
     """`"2e9tok"` as an exact number and its unit; raises `ValueError` whose text is the rule."""
     match = _TEXT.fullmatch(text.strip()) if len(text) <= 80 else None
     if match is None:
-        raise ValueError(
-            f"be a number of updates or text such as '5%', '3ep', '2e9tok', '1e6smp', got {shorten(text)}"
-        )
+        raise ValueError(f"be a number of updates or text such as '5%', '3ep', '2e9tok', '1e6smp', got {shorten(text)}")
     mantissa, exponent, unit = match.groups()
     exact = Fraction(Decimal(mantissa)) * Fraction(10) ** int(exponent or 0)
     if unit == "%" and exact > 100:

@@ -69,7 +69,7 @@ class Number(Kind):
             raise ValueError(f"be {rule}{self._in_unit}, got {shorten(value)}")
         if not (plain > self.gt and plain >= self.ge and plain < self.lt and plain <= self.le):
             raise ValueError(f"be {self.bounds}{self._unit}, got {shorten(value)}")
-        return int(value) if self.whole else plain  # type: ignore[call-overload, no-any-return]
+        return int(value) if self.whole else plain  # type: ignore[call-overload]
 
     def draw(self, rng: random.Random) -> float | int | None:
         if self.optional and rng.random() < 0.3:
@@ -153,7 +153,7 @@ class Numbers(Kind):
 
     def draw(self, rng: random.Random) -> tuple[float | int, ...]:
         drawn = [self.each.draw(rng) for _ in range(rng.randint(2, 4))]
-        return tuple(sorted(set(drawn)) if self.rising else drawn)  # type: ignore[type-var, arg-type]
+        return tuple(sorted(set(drawn)) if self.rising else drawn)  # type: ignore[arg-type]
 
     @property
     def bounds(self) -> str:
@@ -312,13 +312,13 @@ class Declared:
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        return self is other or self.parameters() == other.parameters()  # type: ignore[attr-defined]
+        return self is other or self.parameters() == other.parameters()
 
     def __hash__(self) -> int:
         known: int | None = self.__dict__.get("_hash")
         if known is None:
             known = self._cached("_hash", hash((type(self).__name__, *self.parameters().values())))
-        return known  # type: ignore[return-value]
+        return known
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.parameters())

@@ -87,17 +87,13 @@ class Node:
         return (arg for arg in self.args if isinstance(arg, Node))
 
 
-def nonzero(interval: Interval) -> bool:
-    return interval[0] > 0 or interval[1] < 0
-
-
 def _products(a: Interval, b: Interval) -> Interval:
     ends = [x * y if x and y else 0.0 for x in a for y in b]
     return min(ends), max(ends)
 
 
 def _quotient(a: Interval, b: Interval) -> Interval:
-    if not nonzero(b) or not all(map(math.isfinite, b)):
+    if b[0] <= 0 <= b[1] or not all(map(math.isfinite, b)):
         return ANYWHERE
     ends = [x / y for x in a for y in b]
     return min(ends), max(ends)

@@ -50,7 +50,7 @@ class Namespace(Protocol):
         """`yes` or `no`; both sides are computed, so guard their arguments."""
 
     def piece(self, t: Any, edges: Sequence[float], parts: Sequence[Part]) -> Any:
-        """`parts[i](t)` for edges[i-1] <= t < edges[i]; only the part that speaks is evaluated where that is possible."""
+        """`parts[i](t)` for edges[i-1] <= t < edges[i]; evaluates only the part that speaks, where that is possible."""
 
     def find(self, t: Any, table: Table) -> Any:
         """The index of the last entry <= t, and 0 before the first."""

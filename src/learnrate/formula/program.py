@@ -123,9 +123,7 @@ class Program:
         t, edges, *values = node.args
         self._split(self._atom(t, indent), edges, values, indent, end)
 
-    def _split(
-        self, t: str, edges: Table, values: list[Node], indent: int, end: Callable[[Node, int], None]
-    ) -> None:
+    def _split(self, t: str, edges: Table, values: list[Node], indent: int, end: Callable[[Node, int], None]) -> None:
         """A balanced tree of branches: 1000 parts cost 10 comparisons and 10 levels."""
         if len(values) == 1:
             self._scopes.append({})
@@ -202,8 +200,8 @@ class Program:
             condition, yes, no = (self._text(arg, indent) for arg in args)
             return self._choose(condition.code, yes, no)
         if op in ("<", "<=", ">", ">="):
-            a, b = (self._text(arg, indent) for arg in args)
-            return Text(f"{a.within(SUM)} {op} {b.within(SUM)}", 0, max(a.depth, b.depth) + 1)
+            left, right = (self._text(arg, indent) for arg in args)
+            return Text(f"{left.within(SUM)} {op} {right.within(SUM)}", 0, max(left.depth, right.depth) + 1)
         return self._call(node, indent)
 
     def _operator(self, node: Node, indent: int) -> Text:

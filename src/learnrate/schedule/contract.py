@@ -1,0 +1,353 @@
+"""The contract of a schedule: a number for every update.
+
+`schedule(t)`, where `t` counts the optimizer updates already made, from 0. What has a formula or a meaning of its own
+is a leaf (`leaves.py`, declared in `learnrate.schedules`); what combines schedules is a composite (`composites.py`).
+"""
+
+from __future__ import annotations
+
+import abc
+import importlib
+import math
+import numbers as abc_numbers
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, ClassVar, cast
+
+import numpy as np
+
+from .. import formula
+from ..clock import FOREVER, Clock, Length
+from ..errors import LearnrateError, ParameterError, TimeError, UnboundError, UsageError
+from ..formula import Arrays, Namespace, Symbols
+from ..spec import Declared, Registry, arguments, shorten
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+SCHEDULES: Registry[type[Schedule]] = Registry("schedule")
+COMPOSITES: Registry[type[Schedule]] = Registry("composite")
+
+ALGEBRA = (
+    *("clip", "mirror", "repeat", "every", "delay", "cut", "skip", "fit"),
+    *("over", "extend", "cooldown"),
+)
+"""The methods that the text form may call."""
+
+BLOCK = 8192
+"""Times evaluated at once: what a formula touches stays in the cache."""
+
+_LAZY = {
+    "plot": "learnrate.report:plot",
+    "svg": "learnrate.report:svg",
+    "code": "learnrate.listing:schedule_code",
+    "lint": "learnrate.linting:lint",
+    "jax": "learnrate.jax:xp",
+    "jaxlib": "learnrate.jax:xp",
+    "torch": "learnrate.torch:xp",
+}
+"""Conveniences that live in rooms above this one; the only doors that open backwards."""
+
+CHAIN, ADD, TIMES, CALL = 1, 2, 3, 4
+"""How tightly the text form of a schedule binds."""
+
+
+def _above(name: str) -> Any:
+    module, attribute = _LAZY[name].split(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+class Schedule(Declared, abc.ABC):
+    """A number for every update; frozen, equal by value, printed as the expression that rebuilds it.
+
+    `schedule(t)` takes numbers and arrays, needs t >= 0, and holds its last value past its end. It is pure: any order,
+    any number of times.
+    """
+
+    level: ClassVar[int] = CALL
+    __array_ufunc__ = None  # so that numpy_number * schedule is ours to answer
+
+    # -- what each kind of schedule says about itself
+
+    @property
+    @abc.abstractmethod
+    def demand(self) -> str:
+        """How it gets its length: "fixed", "rest" (needs one), or "open" (goes on for ever unless followed)."""
+
+    @property
+    @abc.abstractmethod
+    def bound(self) -> bool:
+        """Whether every length is a number of updates."""
+
+    @abc.abstractmethod
+    def _length(self) -> float:
+        """The length when bound."""
+
+    @abc.abstractmethod
+    def _extent(self, clock: Clock) -> int | None:
+        """The length once the clock is known, or None when it takes the rest."""
+
+    @abc.abstractmethod
+    def _bind(self, clock: Clock, span: int) -> Schedule:
+        """A bound copy; `span` updates are there for "the rest"."""
+
+    def _ended(self, span: int) -> Schedule:
+        """This open-ended schedule with an end after `span` updates."""
+        return COMPOSITES["Cut"](self, span)
+
+    # -- values
+
+    def __call__(self, t: Any) -> Any:
+        """The rate of update `t`: a float for a number, a float64 array for an array."""
+        if (type(t) is float or type(t) is int) and 0 <= t <= formula.LATEST:
+            return self._scalar(t)
+        return self._evaluate(t)
+
+    def at(self, t: Any, xp: Namespace) -> Any:
+        """The value at `t >= 0` computed in the namespace `xp`; what bridges and composites call."""
+        return xp.once(self, t, lambda: self._held(t, xp))
+
+    @abc.abstractmethod
+    def _held(self, t: Any, xp: Namespace) -> Any:
+        """The value at `t`, holding the last one past the end."""
+
+    @cached_property
+    def _scalar(self) -> Callable[[float], float]:
+        """The printed Python, compiled once per instance: several times faster than running the formula."""
+        symbols = Symbols(user_functions=True)
+        return formula.compiled(symbols.node(self.at(symbols.t, symbols)))
+
+    def _evaluate(self, t: Any) -> Any:
+        if isinstance(t, abc_numbers.Real) and not isinstance(t, bool):
+            return self._scalar(_time(t))
+        if isinstance(t, formula.Node):
+            return self.at(t, t.space)
+        family = type(t).__module__.partition(".")[0]
+        if family in _LAZY:
+            return _above(family).evaluate(self, t)
+        return self._over_array(t)
+
+    def _over_array(self, t: Any) -> Array:
+        times = np.asarray(t)
+        if times.dtype.kind not in "iuf" and times.size:
+            raise UsageError(f"t must be a number or an array of numbers, got {shorten(t)} of {times.dtype} dtype")
+        if times.size and not times.min() >= 0:
+            raise TimeError(f"every t must be >= 0 updates, got {times.min()}")
+        flat = times.reshape(-1)
+        values = np.empty(flat.shape, dtype=np.float64)
+        with np.errstate(under="ignore"):  # a decay that reaches 0 is right
+            for start in range(0, flat.size, BLOCK):
+                block = flat[start : start + BLOCK].astype(np.float64)
+                if times.dtype.kind == "f":
+                    block = np.minimum(block, formula.LATEST)
+                values[start : start + BLOCK] = self.at(block, Arrays())
+        return values.reshape(times.shape)
+
+    def curve(self, updates: int | None = None) -> Array:
+        """The rates of updates 0 .. n-1 as an array; n is the schedule's length unless given."""
+        return self._over_array(np.arange(self._horizon(updates)))
+
+    # -- time
+
+    @cached_property
+    def length(self) -> float:
+        """Its length in updates: an int, or `math.inf` when it goes on for ever."""
+        if not self.bound:
+            raise UnboundError(
+                f"{shorten(self, 200)} has no length in updates yet; bind it with .over(total), "
+                "which also takes updates_per_epoch, tokens_per_update and samples_per_update"
+            )
+        return self._length()
+
+    def over(
+        self,
+        total: int,
+        *,
+        updates_per_epoch: float | None = None,
+        tokens_per_update: float | None = None,
+        samples_per_update: float | None = None,
+    ) -> Schedule:
+        """The schedule bound to `total` updates: "5%", "3ep", "2e9tok", "1e6smp" and the rest become numbers.
+
+        Bound parts are left alone; parts longer than the total are an error.
+        """
+        clock = Clock(total, updates_per_epoch, tokens_per_update, samples_per_update)
+        return self if self.bound else self._bind(clock, clock.total)
+
+    def _allot(self, clock: Clock, span: int) -> Schedule:
+        """Bound, and with an end: what a part that is followed needs."""
+        bound = self._bind(clock, span)
+        return bound._ended(span) if bound.length == FOREVER else bound
+
+    def _horizon(self, updates: int | None) -> int:
+        if updates is not None:
+            return Clock(updates).total
+        if self.length == FOREVER:
+            raise UnboundError(f"{shorten(self, 200)} goes on for ever; say how many updates: updates=...")
+        return int(self.length)
+
+    def _grid(self) -> Array:
+        """Updates that show the whole schedule: all of them up to a million, then ever sparser ones."""
+        last = min(self.length, formula.LATEST)
+        dense = np.arange(min(last, 1e6) + 1)
+        return dense if last <= 1e6 else np.unique(np.concatenate([dense, np.floor(np.geomspace(1e6, last, 10_000))]))
+
+    # -- questions it answers without training anything
+
+    def area(self, updates: int | None = None) -> float:
+        """The sum of the rates of updates 0 .. n-1; n is the schedule's length unless given."""
+        horizon = self._horizon(updates)
+        blocks = range(0, horizon, 1 << 20)
+        return math.fsum(self._over_array(np.arange(i, min(i + (1 << 20), horizon))).sum() for i in blocks)
+
+    def first(self, *, below: float | None = None, above: float | None = None) -> int | None:
+        """The first update whose rate is at or below (or at or above) a bound, or None when there is none.
+
+        Schedules longer than a million updates are searched on a grid that grows sparser after that.
+        """
+        if (below is None) == (above is None):
+            raise ParameterError("give one of below=... and above=... (a rate)")
+        times = self._grid()
+        values = self._over_array(times)
+        hits = np.flatnonzero(values <= below if below is not None else values >= above)
+        return int(times[hits[0]]) if hits.size else None
+
+    @cached_property
+    def peak(self) -> float:
+        """Its largest rate (beyond a million updates, the largest on a grid that grows sparser)."""
+        return float(self._over_array(self._grid()).max())
+
+    # -- the algebra
+
+    def __rshift__(self, other: Any) -> Schedule:
+        if not isinstance(other, Schedule):
+            return NotImplemented
+        return _flat("Chain", self, other)
+
+    def __mul__(self, other: Any) -> Schedule:
+        if isinstance(other, Schedule):
+            return _flat("Product", self, other)
+        return COMPOSITES["Scaled"](other, self) if _is_number(other) else NotImplemented
+
+    def __rmul__(self, other: Any) -> Schedule:
+        return COMPOSITES["Scaled"](other, self) if _is_number(other) else NotImplemented
+
+    def __truediv__(self, other: Any) -> Schedule:
+        return COMPOSITES["Scaled"](1 / other, self) if _is_number(other) and other else NotImplemented
+
+    def __add__(self, other: Any) -> Schedule:
+        if not isinstance(other, Schedule):
+            return NotImplemented
+        return _flat("Sum", self, other)
+
+    def clip(self, low: float | None = None, high: float | None = None) -> Schedule:
+        """No lower than `low`, no higher than `high`."""
+        return COMPOSITES["Clipped"](self, low, high)
+
+    def mirror(self) -> Schedule:
+        """There and back: f up to its length, then f backwards."""
+        return COMPOSITES["Mirrored"](self)
+
+    def repeat(self, times: int | None = None, stretch: float = 1.0, scale: float = 1.0) -> Schedule:
+        """Again and again: cycle k is `stretch**k` as long and `scale**k` as high; for ever unless `times` is given."""
+        return COMPOSITES["Repeated"](self, times, stretch, scale)
+
+    def every(self, updates: int) -> Schedule:
+        """A staircase: the value changes only every `updates` updates."""
+        return COMPOSITES["Stepped"](self, updates)
+
+    def delay(self, updates: Length) -> Schedule:
+        """Hold f(0) for some updates first."""
+        return COMPOSITES["Delayed"](self, updates)
+
+    def cut(self, at: Length) -> Schedule:
+        """Hold f(at) from `at` on."""
+        return COMPOSITES["Cut"](self, at)
+
+    def skip(self, updates: Length) -> Schedule:
+        """Start some updates in."""
+        return COMPOSITES["Skipped"](self, updates)
+
+    def fit(self, updates: Length) -> Schedule:
+        """Stretched in time to a new length."""
+        return COMPOSITES["Fitted"](self, updates)
+
+    def extend(self, total: int, at: int) -> Schedule:
+        """At update `at`, spread what is left over a new total; the rate does not jump."""
+        if not 0 <= at <= total:
+            raise ParameterError(f"extend needs 0 <= at <= total updates, got at={at}, total={total}")
+        return self.cut(at) >> self.skip(at).fit(total - at)
+
+    def cooldown(self, at: int, updates: int, end: float = 0.0) -> Schedule:
+        """At update `at`, leave the schedule and go to `end` in a straight line; the rate does not jump."""
+        return self.cut(at) >> SCHEDULES["Linear"](self(at), end, updates)
+
+    # -- showing it
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({arguments(self)})"
+
+    def _text(self, level: int) -> str:
+        return repr(self) if self.level >= level else f"({self!r})"
+
+    def _symbolic(self) -> formula.Node:
+        symbols = Symbols()
+        return symbols.node(self.at(symbols.t, symbols))
+
+    def latex(self, name: str = "\\eta(t)") -> str:
+        """The formula as LaTeX."""
+        return formula.latex(self._symbolic(), name)
+
+    def code(self, target: str = "python") -> str:
+        """Source to take elsewhere: "python", "javascript" or "torch"; it does not need this library."""
+        return cast(str, _above("code")(self, target))
+
+    def lint(self, **context: Any) -> Any:
+        """Findings: what is probably not meant. `updates=` tells the length of the run."""
+        return _above("lint")(self, **context)
+
+    def plot(self, **options: Any) -> Any:
+        """A Matplotlib figure of the rate over the updates."""
+        return _above("plot")(self, **options)
+
+    def _repr_svg_(self) -> str | None:
+        """What a notebook shows; None, which leaves it the text, when there is nothing to draw or draw with."""
+        try:
+            return cast("str | None", _above("svg")(self))
+        except (LearnrateError, ImportError):
+            return None
+
+
+def _time(t: Any) -> float:
+    """A number as a time: at least 0, and at most what float64 counts exactly."""
+    if not t >= 0:
+        raise TimeError(f"t must be >= 0 updates, got {shorten(t)}")
+    return float(min(t, formula.LATEST))
+
+
+def _is_number(x: object) -> bool:
+    return isinstance(x, abc_numbers.Real) and not isinstance(x, bool)
+
+
+def _flat(name: str, *schedules: Schedule) -> Schedule:
+    """Operands of one operation, stored flat: (a >> b) >> c is a >> (b >> c)."""
+    kind = COMPOSITES[name]
+    return kind(tuple(part for one in schedules for part in parts_of(one, kind)))
+
+
+def parts_of(schedule: Schedule, kind: type[Schedule]) -> tuple[Schedule, ...]:
+    """The operands, when the schedule is such an operation; else the schedule alone."""
+    return cast("tuple[Schedule, ...]", schedule.parameters()["parts"]) if type(schedule) is kind else (schedule,)
+
+
+def first_difference(a: Schedule, b: Schedule, updates: int | None = None, tolerance: float = 1e-12) -> int | None:
+    """The first update at which two schedules differ by more than `tolerance` of the larger peak, or None.
+
+    Looks at `updates` updates; when left out, at both lengths and a little beyond (a million at most, or a hundred
+    thousand for schedules that go on for ever).
+    """
+    longest = max(a.length, b.length)
+    horizon = updates if updates is not None else int(min(longest + 2, 1_000_000)) if longest < FOREVER else 100_000
+    x, y = a.curve(horizon), b.curve(horizon)
+    scale = max(float(np.abs(x).max(initial=0.0)), float(np.abs(y).max(initial=0.0)))
+    differs = np.flatnonzero(np.abs(x - y) > tolerance * scale)
+    return int(differs[0]) if differs.size else None
