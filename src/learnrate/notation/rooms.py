@@ -1,0 +1,107 @@
+"""Which names there are, and how much one text or file may ask for."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from typing import Any
+
+from ..errors import LearnrateError, NotationError
+from ..spec import Declared, Registry, unknown
+
+DEEPEST = 100
+HEAVIEST = 100_000
+MOST = 2_000
+
+# Where the registries live, and whether their names may be called in text. Named rather than imported: the catalogue
+# fills its registry when it is imported, and rooms further down may be readable without this one importing them.
+_ROOMS = (
+    ("schedules", "SCHEDULES", True),
+    ("schedule", "COMPOSITES", False),
+    ("feedback", "RULES", True),
+    ("policy", "POLICIES", True),
+)
+
+CONSTRUCTOR_ERRORS = (LearnrateError, TypeError, ValueError, ArithmeticError)
+
+
+@functools.cache
+def _registries() -> tuple[tuple[Registry[type[Declared]], bool], ...]:
+    package = __name__.split(".")[0]
+    return tuple(
+        (getattr(importlib.import_module(f"{package}.{room}"), name), callable_in_text)
+        for room, name, callable_in_text in _ROOMS
+    )
+
+
+def class_named(name: str, in_text: bool) -> type[Declared]:
+    """The registered class of that name; raises `NotationError` that lists the known ones."""
+    known: list[str] = []
+    for registry, callable_in_text in _registries():
+        if callable_in_text or not in_text:
+            if name in registry:
+                return registry[name]
+            known += registry
+    raise NotationError(unknown(_registries()[0][0].noun if in_text else "type", name, known))
+
+
+def name_of(cls: type[Declared]) -> str | None:
+    for registry, _ in _registries():
+        for name, entry in registry.items():
+            if entry is cls:
+                return name
+    return None
+
+
+class Scale:
+    """Weighs values as they are built, because a short text can describe a large one.
+
+    `s.extend(...)` holds `s` twice, so forty in a row would print as 2**40 parts, and a hundred methods on a long
+    chain would each walk it. Depth and weight are remembered by identity; the value is kept so that ids stay unique.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Any, int, int]] = {}
+        self._total = 0
+        self._built = 0
+
+    def overload(self, value: Any) -> str | None:
+        """Why this value is one too many, or None."""
+        depth, weight = self._measure(value)
+        self._total += weight
+        self._built += 1
+        if depth > DEEPEST:
+            return f"nested more than {DEEPEST} deep"
+        if self._built > MOST:
+            return f"too large: more than {MOST:,} values to build"
+        if self._total > HEAVIEST:
+            return f"too large: more than {HEAVIEST:,} parts in all"
+        return None
+
+    def _measure(self, value: Any) -> tuple[int, int]:
+        if isinstance(value, Declared):
+            parts = list(value.parameters().values())
+        elif isinstance(value, (tuple, list)):
+            parts = list(value)
+        elif isinstance(value, dict):
+            parts = list(value.values())
+        else:
+            return 0, 0
+        known = self._known.get(id(value))
+        if known is None:
+            measured = [self._measure(part) for part in parts if not isinstance(part, (float, int, str))]
+            depth = 1 + max((deep for deep, _ in measured), default=0)
+            weight = 1 + len(parts) // 16 + sum(heavy for _, heavy in measured)
+            known = self._known[id(value)] = (value, depth, weight)
+        return known[1:]
+
+
+def refused_parameter(cls: type[Declared], values: dict[str, Any]) -> str | None:
+    """The first parameter that its own rule refuses, when a constructor has refused the whole."""
+    for name, kind in cls.kinds.items():
+        if name in values:
+            try:
+                kind.read(values[name])
+            except CONSTRUCTOR_ERRORS:
+                return name
+    return None
