@@ -1,0 +1,19 @@
+"""PyTorch: schedules attached to optimizers, optimizers built from policies, formulas computed on tensors."""
+
+from __future__ import annotations
+
+from ..errors import MissingExtra
+
+try:
+    import torch as _torch  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name != "torch":
+        raise
+    raise MissingExtra("torch", "torch") from error
+
+from .building import build
+from .namespace import xp
+from .scheduler import Scheduler, attach
+from .source import code
+
+__all__ = ["Scheduler", "attach", "build", "code", "xp"]
