@@ -6,18 +6,21 @@ import functools
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import record
 
 BAR = 60.0
 NUMPY, BOTH = "import numpy", "import numpy, learnrate"
+CACHE = tempfile.TemporaryDirectory()
 SOURCE = str(Path(__file__).parents[1] / "src")
 
 
 def fresh(statement: str) -> None:
     """Run one statement in a new interpreter that reads no user settings."""
-    environment = os.environ | {"PYTHONPATH": SOURCE, "PYTHONNOUSERSITE": "1"}
+    environment = os.environ | {"PYTHONPATH": SOURCE, "PYTHONNOUSERSITE": "1", "PYTHONPYCACHEPREFIX": CACHE.name}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its compiled files
     subprocess.run([sys.executable, "-P", "-c", statement], check=True, env=environment)
 
 

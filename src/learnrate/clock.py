@@ -70,7 +70,7 @@ class Clock:
         for name, _ in _UNITS.values():
             if getattr(self, name) is not None:
                 try:
-                    positive.read(getattr(self, name))
+                    object.__setattr__(self, name, positive.read(getattr(self, name)))
                 except ValueError as rule:
                     raise ParameterError(f"{name} must {rule}") from None
 
@@ -89,7 +89,8 @@ class Clock:
         per = getattr(self, name)
         if per is None:
             raise UnboundError(f"the length {length!r} is in {noun}; bind with .over(total, {name}=...)")
-        return half_up(exact * Fraction(per) if unit == "ep" else exact / Fraction(per))
+        per = Fraction(repr(per))  # the decimal that was written: 0.7 is less than 7/10 in binary
+        return half_up(exact * per if unit == "ep" else exact / per)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import math
 import numbers as abc_numbers
 import random
@@ -234,7 +235,8 @@ def unknown(noun: str, name: object, known: list[str]) -> str:
 def shorten(value: object, width: int = 80) -> str:
     """`repr(value)`, short enough for an error message."""
     try:
-        text = repr(value)
+        long = isinstance(value, Declared) and value._weight > width
+        text = f"{type(value).__name__}(...)" if long else repr(value)
     except (ValueError, RecursionError):  # an int beyond the digit limit, or something nested too deep
         text = f"<{type(value).__name__}>"
     return text if len(text) <= width else text[: width - 3] + "..."
@@ -300,6 +302,12 @@ class Declared:
         """Remember something derived; it is no part of the value and does not travel in a pickle."""
         self.__dict__[name] = value
         return value
+
+    @functools.cached_property
+    def _weight(self) -> int:
+        """How many declared values its text spells out; a shared part counts each time."""
+        held = [item for value in self.parameters().values() for item in (value if type(value) is tuple else (value,))]
+        return 1 + sum(item._weight for item in held if isinstance(item, Declared))
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise dataclasses.FrozenInstanceError(

@@ -6,6 +6,7 @@ Every node knows the interval its value lies in, so that a clamp which cannot bi
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -158,6 +159,20 @@ CONSTANT: dict[str, Callable[..., float]] = {
     ">": lambda a, b: a > b,
     ">=": lambda a, b: a >= b,
 }
+
+
+def uses(root: Node) -> Counter[Node]:
+    """How often each node is used. Iterative: graphs may be deep."""
+    counts: Counter[Node] = Counter()
+    pending = [root]
+    seen: set[Node] = set()
+    while pending:
+        node = pending.pop()
+        counts[node] += 1
+        if node not in seen:
+            seen.add(node)
+            pending.extend(node.children())
+    return counts
 
 
 class Symbols(Memory):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 
-from .expression import Node
+from .expression import Node, uses
 from .namespace import Table
 
 SUM, TERM, SIGN, POWER, ATOM = 1, 2, 3, 4, 5
 SHOWN = 8
 """Entries of a table that are written out; longer ones are cut in the middle."""
+
+LONG = 60
+"""Characters beyond which a part that is used more than once gets a name."""
 
 GREEK = {
     name: f"\\{name}"
@@ -21,7 +24,7 @@ FUNCTIONS = {"cos": "\\cos", "sin": "\\sin", "tanh": "\\tanh", "log": "\\ln"}
 
 def latex(root: Node, name: str = "\\eta(t)") -> str:
     """`\\eta(t) = ...` with definitions of its named parts after `\\quad`."""
-    writer = _Writer()
+    writer = _Writer(root)
     body = writer.text(root)[0]
     return ",\\quad ".join([f"{name} = {body}", *writer.definitions])
 
@@ -41,18 +44,30 @@ def latex_number(value: float) -> str:
 
 
 class _Writer:
-    def __init__(self) -> None:
+    def __init__(self, root: Node) -> None:
+        self._uses = uses(root)
         self.definitions: list[str] = []
         self._known: dict[Node, tuple[str, int]] = {}
         self._names: set[str] = {"t"}
         self._tables: dict[Table, str] = {}
 
     def text(self, node: Node) -> tuple[str, int]:
-        """The node's code and how tightly it binds."""
-        known = self._known.get(node)
-        if known is None:
-            known = self._known[node] = self._write(node)
-        return known
+        """The node's code and how tightly it binds. Iterative: a sum of 1000 schedules is 1000 deep."""
+        pending = [node]
+        while pending:
+            first = pending[-1]
+            missing = [] if first in self._known else [part for part in first.children() if part not in self._known]
+            if not missing:
+                self._remember(pending.pop())
+            pending += reversed(missing)
+        return self._known[node]
+
+    def _remember(self, node: Node) -> None:
+        if node not in self._known:
+            code, level = self._write(node)
+            if self._uses[node] > 1 and len(code) > LONG:  # named, or shared parts would be written out again and again
+                code, level = self._define("v", code), ATOM
+            self._known[node] = code, level
 
     def within(self, node: Node, level: int) -> str:
         code, own = self.text(node)

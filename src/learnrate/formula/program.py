@@ -10,9 +10,9 @@ import dataclasses
 import math
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
-from .expression import Node
+from .expression import Node, uses
 from .namespace import EXPONENT_LIMIT, Table
 
 SUM, TERM, SIGN, POWER, ATOM = 1, 2, 3, 4, 5
@@ -104,8 +104,9 @@ class Program:
         self.tables: dict[str, Table] = {}
         self.functions: dict[str, Callable[[Any], Any]] = {}
         self.variables: list[str] = []
+        self._named: Counter[str] = Counter()
         self.root = root
-        self._uses = _uses(root)
+        self._uses = uses(root)
         self._scopes: list[dict[Node, Text]] = [{}]
         self._finish(root, 1)
 
@@ -142,11 +143,9 @@ class Program:
         self.lines.append("    " * indent + line)
 
     def _name(self, wanted: str) -> str:
-        taken = set(self.variables) | {"t"}
-        name, count = wanted, 1
-        while name in taken:
-            count += 1
-            name = f"{wanted}{count}"
+        self._named[wanted] += 1
+        count = self._named[wanted]
+        name = wanted if count == 1 else f"{wanted}{count}"
         self.variables.append(name)
         return name
 
@@ -158,9 +157,27 @@ class Program:
     # -- expressions
 
     def _text(self, node: Node, indent: int) -> Text:
+        """The node's code, after that of what it is made of. Iterative: a sum of 1000 schedules is 1000 deep."""
+        pending = [node]
+        while pending:
+            first = pending[-1]
+            if self._known(first) is None:
+                parts = first.args[:1] if first.op == "piece" else first.children()
+                missing = [part for part in parts if self._known(part) is None]
+                if missing:
+                    pending += reversed(missing)
+                    continue
+                self._remember(first, indent)
+            pending.pop()
+        return cast(Text, self._known(node))
+
+    def _known(self, node: Node) -> Text | None:
         for scope in reversed(self._scopes):
             if node in scope:
                 return scope[node]
+        return None
+
+    def _remember(self, node: Node, indent: int) -> None:
         text = self._print(node, indent)
         if text.level < ATOM or text.depth:
             if node.op == "let":
@@ -168,7 +185,6 @@ class Program:
             elif self._uses[node] > 1 or text.depth > DEEPEST:
                 text = self._variable(text, indent)
         self._scopes[-1][node] = text
-        return text
 
     def _atom(self, node: Node, indent: int) -> str:
         """A name or a number: what a condition may repeat without computing twice."""
@@ -252,20 +268,6 @@ class Program:
         name = f"TABLE{len(self.tables) + 1}"
         self.tables[name] = table
         return name
-
-
-def _uses(root: Node) -> Counter[Node]:
-    """How often each node is used. Iterative: graphs may be deep."""
-    uses: Counter[Node] = Counter()
-    pending = [root]
-    seen: set[Node] = set()
-    while pending:
-        node = pending.pop()
-        uses[node] += 1
-        if node not in seen:
-            seen.add(node)
-            pending.extend(node.children())
-    return uses
 
 
 def python(root: Node, name: str = "schedule", doc: str = "") -> str:

@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any, ClassVar, cast
 
-from ..clock import FOREVER, Clock, Length, LengthKind, half_up, length
+from ..clock import FOREVER, Clock, Length, half_up, length
 from ..errors import ParameterError
 from ..formula import LATEST, Namespace, Table
 from ..spec import Kind, declare, draw, number, shorten
@@ -29,7 +29,7 @@ class Inner(Kind):
         return value
 
     def draw(self, rng: random.Random) -> Schedule:
-        shapes = [cls for _, cls in SCHEDULES.items() if cls.__module__ == "learnrate.schedules"]
+        shapes = [cls for _, cls in SCHEDULES.items() if cls.__module__.startswith("learnrate.schedules.")]
         return cast(Schedule, draw(rng.choice(shapes), rng))
 
 
@@ -50,7 +50,13 @@ _BODY = Inner("f", "", "the schedule it is made of")
 
 
 class Composite(Schedule):
-    """A schedule made of schedules; registered apart, since the text form writes it with operators and methods."""
+    """A schedule made of schedules; registered apart, since the text form writes it with operators and methods.
+
+    One that keeps time asks its operands at its own `t`. They hold by themselves, and a shared one, asked at one and
+    the same time, is evaluated once.
+    """
+
+    keeps_time: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -62,7 +68,7 @@ class Composite(Schedule):
         """The value for 0 <= t <= length, in the closed language of `learnrate.formula`."""
 
     def _held(self, t: Any, xp: Namespace) -> Any:
-        return self.formula(xp.hold(t, self.length), xp)
+        return self.formula(t if self.keeps_time else xp.hold(t, self.length), xp)
 
 
 class Chain(Composite):
@@ -86,12 +92,10 @@ class Chain(Composite):
         *before, last = self.parts
         return [p for p in before if p.demand != "fixed"] + [last] * (last.demand == "rest")
 
-    @property
-    def demand(self) -> str:
+    def _demand(self) -> str:
         return "rest" if self._waiting else self.parts[-1].demand
 
-    @property
-    def bound(self) -> bool:
+    def _bound(self) -> bool:
         return all(part.bound for part in self.parts) and not self._waiting
 
     def _length(self) -> float:
@@ -108,8 +112,9 @@ class Chain(Composite):
         if fixed > span:
             raise ParameterError(f"the parts of {shorten(self, 200)} take {fixed} of {span} updates; shorten them")
         *before, last = self.parts
-        bound = [part._allot(clock, span - fixed) for part in before]
-        return Chain((*bound, last._bind(clock, span - fixed)))
+        spans = [clock.total if part.demand == "fixed" else span - fixed for part in self.parts]
+        bound = [part._allot(clock, rest) for part, rest in zip(before, spans, strict=False)]
+        return Chain((*bound, last._bind(clock, spans[-1])))
 
     @cached_property
     def _layout(self) -> list[tuple[int, Schedule]]:
@@ -137,17 +142,17 @@ class Chain(Composite):
 class Together(Composite):
     """Several schedules at once, as long as the longest; a shorter one holds its last value."""
 
+    keeps_time = True
+
     @property
     def operands(self) -> tuple[Schedule, ...]:
         return cast("tuple[Schedule, ...]", self.__dict__["parts"])
 
-    @property
-    def demand(self) -> str:
+    def _demand(self) -> str:
         demands = [part.demand for part in self.operands]
         return "rest" if "rest" in demands else "open" if "open" in demands else "fixed"
 
-    @property
-    def bound(self) -> bool:
+    def _bound(self) -> bool:
         return all(part.bound for part in self.operands)
 
     def _length(self) -> float:
@@ -161,8 +166,9 @@ class Together(Composite):
         return self.replace(parts=tuple(part._bind(clock, span) for part in self.operands))
 
     def _flatten(self) -> None:
-        flat = tuple(part for given in self.operands for part in parts_of(given, type(self)))
-        self.__dict__["parts"] = flat
+        """a + b + c is one sum of three; a + (b + c) stays as it is, for arithmetic rounds in its own order."""
+        first, *others = self.operands
+        self.__dict__["parts"] = (*parts_of(first, type(self)), *others)
 
 
 class Product(Together):
@@ -201,7 +207,8 @@ class Sum(Together):
         return value
 
     def __repr__(self) -> str:
-        return " + ".join(part._text(TIMES) for part in self.parts)
+        first, *others = self.parts
+        return " + ".join([first._text(ADD), *(part._text(TIMES) for part in others)])
 
 
 class Wrapper(Composite):
@@ -221,25 +228,15 @@ class Wrapper(Composite):
         """The whole length for a body of this length."""
         return length
 
-    def _resolved(self, clock: Clock) -> dict[str, Any]:
-        """Its own lengths as numbers of updates."""
-        return {
-            name: clock.resolve(value)
-            for name, value in self.parameters().items()
-            if isinstance(value, str) and isinstance(self.kinds[name], LengthKind)
-        }
-
     @property
     def _own_bound(self) -> bool:
         return not any(isinstance(value, str) for value in self.parameters().values())
 
-    @property
-    def demand(self) -> str:
+    def _demand(self) -> str:
         inner = self.inner.demand
         return "rest" if self.needs_end and inner != "fixed" else inner
 
-    @property
-    def bound(self) -> bool:
+    def _bound(self) -> bool:
         return self._own_bound and self.inner.bound and not (self.needs_end and self.inner.length == FOREVER)
 
     def _length(self) -> float:
@@ -279,6 +276,7 @@ class Scaled(Wrapper):
     """`k * a`: every value times a number."""
 
     level = TIMES
+    keeps_time = True
     factor: float = number("k", "", "what every value is multiplied by")
     body: Schedule = declare(_BODY)
 
@@ -293,6 +291,7 @@ class Clipped(Wrapper):
     """`.clip(low, high)`: no lower than `low`, no higher than `high`."""
 
     method = "clip"
+    keeps_time = True
     body: Schedule = declare(_BODY)
     low: float | None = number("m", "rate", "the lowest value", default=None)
     high: float | None = number("M", "rate", "the highest value", default=None)
@@ -326,6 +325,8 @@ class Mirrored(Wrapper):
 
     def formula(self, t: Any, xp: Any) -> Any:
         half = self.body.length
+        if half >= LATEST:  # no time is late enough to turn back
+            return self.body.at(t, xp)
         return self.body.at(half - xp.abs(half - t), xp)
 
 
@@ -339,9 +340,9 @@ class Repeated(Wrapper):
     needs_end = True
     body: Schedule = declare(_BODY)
     times: int | None = number(
-        "n", "cycles", "how many cycles; for ever if left out", default=None, ge=1, le=2**53, whole=True
+        "n", "cycles", "how many cycles; for ever if left out", default=None, ge=1, le=2**53, whole=True, span=(1, 5)
     )
-    stretch: float = number("s", "", "each cycle's length, as a multiple of the one before", default=1.0, ge=1)
+    stretch: float = number("s", "", "each cycle's length, as a multiple of the one before", default=1.0, ge=1, span=(1.01, 3))
     scale: float = number("q", "", "each cycle's height, as a multiple of the one before", default=1.0, gt=0, le=1)
 
     def check(self) -> None:
@@ -354,17 +355,22 @@ class Repeated(Wrapper):
         if self.times is None and self.body.length in (0, FOREVER):
             raise ParameterError(f"a cycle must last some updates and end, got {shorten(self.body)}")
 
-    @property
-    def demand(self) -> str:
+    def _demand(self) -> str:
         return "open" if self.times is None else "fixed" if self.body.demand == "fixed" else "rest"
 
     def _inside(self, clock: Clock, span: int) -> tuple[Clock, int]:
-        cycles, stretch = self.times or 1, Fraction(repr(self.stretch))
-        if stretch > 1 and cycles > 10_000:
-            raise ParameterError(f"{cycles} cycles that stretch by {self.stretch} do not fit into {span} updates")
-        share = Fraction(cycles) if stretch == 1 else (stretch**cycles - 1) / (stretch - 1)
-        first = half_up(span / share)
+        first = half_up(span / self._share())
         return clock.within(first), first
+
+    def _share(self) -> Fraction:
+        """How many first cycles are as long as all of them together."""
+        cycles = self.times or 1
+        if self.stretch == 1:
+            return Fraction(cycles)
+        with localcontext() as context:
+            context.prec = 60
+            stretch = Decimal(repr(self.stretch))
+            return Fraction((stretch**cycles - 1) / (stretch - 1))
 
     def _outside(self, length: float) -> float:
         if self.times is None or length == FOREVER:
@@ -380,23 +386,33 @@ class Repeated(Wrapper):
             while len(starts) <= (self.times or math.inf) and starts[-1] < LATEST and length:
                 start, cycle = start + cycle, cycle * stretch
                 starts.append(int(start.to_integral_value(ROUND_HALF_UP)))
-        return [float(start) for start in starts]
+        return [float(min(start, LATEST)) for start in starts]
 
     @cached_property
-    def _cycles(self) -> tuple[Table, Table, Table]:
-        """The start, the stretch and the scale of every cycle, as tables."""
-        starts = self._starts(int(self.body.length))[:-1] or [0.0]
-        stretches = Table(self.stretch**k for k in range(len(starts)))
-        return Table(starts), stretches, Table(self.scale**k for k in range(len(starts)))
+    def _cycles(self) -> tuple[Table, ...]:
+        """Where every cycle starts, and the origin, the stretch and the scale of its local time, as tables.
+
+        A last cycle that is rounded down would stop short of its end value: a further one, with that end for origin,
+        says it.
+        """
+        length = int(self.body.length)
+        starts = self._starts(length)
+        end = starts.pop()
+        stretches, scales = ([base**k for k in range(len(starts))] for base in (self.stretch, self.scale))
+        origins = list(starts)
+        if self.times == len(starts) and (end - starts[-1]) / stretches[-1] < length:  # rounded down to whole updates
+            starts, origins = [*starts, end], [*origins, end - length]
+            stretches, scales = [*stretches, 1.0], [*scales, scales[-1]]
+        return Table(starts), Table(origins), Table(stretches), Table(scales)
 
     def formula(self, t: Any, xp: Any) -> Any:
         length = self.body.length
         if length == 0:
             return self.body.at(t, xp)
         if self.stretch > 1:
-            starts, stretches, scales = self._cycles
+            starts, origins, stretches, scales = self._cycles
             cycle = xp.find(t, starts)
-            local = (t - xp.take(starts, cycle)) / xp.take(stretches, cycle)
+            local = (t - xp.take(origins, cycle)) / xp.take(stretches, cycle)
             value = self.body.at(local, xp)
             return value if self.scale == 1 else xp.take(scales, cycle) * value
         cycle = xp.floor(t / length)
@@ -437,8 +453,7 @@ class Delayed(Wrapper):
 class Settled(Wrapper):
     """A wrapper that sets its own length."""
 
-    @property
-    def demand(self) -> str:
+    def _demand(self) -> str:
         return "fixed"
 
     def _outside(self, length: float) -> float:

@@ -17,10 +17,10 @@ from typing import Any, ClassVar, cast
 import numpy as np
 
 from .. import formula
-from ..clock import FOREVER, Clock, Length
+from ..clock import FOREVER, Clock, Length, LengthKind
 from ..errors import LearnrateError, ParameterError, TimeError, UnboundError, UsageError
 from ..formula import Arrays, Namespace, Symbols
-from ..spec import Declared, Registry, arguments, shorten
+from ..spec import Declared, Number, Registry, arguments, shorten
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -68,15 +68,23 @@ class Schedule(Declared, abc.ABC):
 
     # -- what each kind of schedule says about itself
 
-    @property
-    @abc.abstractmethod
+    @cached_property
     def demand(self) -> str:
         """How it gets its length: "fixed", "rest" (needs one), or "open" (goes on for ever unless followed)."""
+        return self._demand()
 
-    @property
     @abc.abstractmethod
+    def _demand(self) -> str:
+        """What `demand` remembers."""
+
+    @cached_property
     def bound(self) -> bool:
         """Whether every length is a number of updates."""
+        return self._bound()
+
+    @abc.abstractmethod
+    def _bound(self) -> bool:
+        """What `bound` remembers."""
 
     @abc.abstractmethod
     def _length(self) -> float:
@@ -127,18 +135,18 @@ class Schedule(Declared, abc.ABC):
         return self._over_array(t)
 
     def _over_array(self, t: Any) -> Array:
-        times = np.asarray(t)
+        times = _array(t)
         if times.dtype.kind not in "iuf" and times.size:
             raise UsageError(f"t must be a number or an array of numbers, got {shorten(t)} of {times.dtype} dtype")
         if times.size and not times.min() >= 0:
             raise TimeError(f"every t must be >= 0 updates, got {times.min()}")
+        if times.size and times.max() > formula.LATEST:
+            times = np.minimum(times.astype(np.float64), formula.LATEST)
         flat = times.reshape(-1)
         values = np.empty(flat.shape, dtype=np.float64)
         with np.errstate(under="ignore"):  # a decay that reaches 0 is right
             for start in range(0, flat.size, BLOCK):
                 block = flat[start : start + BLOCK].astype(np.float64)
-                if times.dtype.kind == "f":
-                    block = np.minimum(block, formula.LATEST)
                 values[start : start + BLOCK] = self.at(block, Arrays())
         return values.reshape(times.shape)
 
@@ -171,12 +179,27 @@ class Schedule(Declared, abc.ABC):
         Bound parts are left alone; parts longer than the total are an error.
         """
         clock = Clock(total, updates_per_epoch, tokens_per_update, samples_per_update)
-        return self if self.bound else self._bind(clock, clock.total)
+        if self.bound:
+            return self
+        bound = self._bind(clock, clock.total)
+        if bound.bound and clock.total < bound.length < FOREVER:
+            raise ParameterError(
+                f"{shorten(self, 200)} is {bound.length} updates long, longer than the total of {clock.total} updates"
+            )
+        return bound
 
     def _allot(self, clock: Clock, span: int) -> Schedule:
         """Bound, and with an end: what a part that is followed needs."""
         bound = self._bind(clock, span)
         return bound._ended(span) if bound.length == FOREVER else bound
+
+    def _resolved(self, clock: Clock) -> dict[str, int]:
+        """Its own lengths that are text, as numbers of updates."""
+        return {
+            name: clock.resolve(value)
+            for name, value in self.parameters().items()
+            if isinstance(value, str) and isinstance(self.kinds[name], LengthKind)
+        }
 
     def _horizon(self, updates: int | None) -> int:
         if updates is not None:
@@ -273,13 +296,16 @@ class Schedule(Declared, abc.ABC):
 
     def extend(self, total: int, at: int) -> Schedule:
         """At update `at`, spread what is left over a new total; the rate does not jump."""
-        if not 0 <= at <= total:
-            raise ParameterError(f"extend needs 0 <= at <= total updates, got at={at}, total={total}")
+        total, at = _whole("extend.total", total), _whole("extend.at", at)
+        if at > total:
+            raise ParameterError(f"extend needs at <= total updates, got at={at}, total={total}")
+        if self.bound and self.length == FOREVER:
+            raise ParameterError(f"{shorten(self, 200)} goes on for ever: there is no end to move; .cut(n) gives it one")
         return self.cut(at) >> self.skip(at).fit(total - at)
 
     def cooldown(self, at: int, updates: int, end: float = 0.0) -> Schedule:
         """At update `at`, leave the schedule and go to `end` in a straight line; the rate does not jump."""
-        return self.cut(at) >> SCHEDULES["Linear"](self(at), end, updates)
+        return self.cut(at) >> SCHEDULES["Linear"](float(self._over_array([at])[0]), end, updates)
 
     # -- showing it
 
@@ -324,14 +350,27 @@ def _time(t: Any) -> float:
     return float(min(t, formula.LATEST))
 
 
+def _array(t: Any) -> Array:
+    try:
+        return np.asarray(t)
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"t must be a number or an array of numbers, got {shorten(t)}: {error}") from None
+
+
+def _whole(name: str, value: Any) -> int:
+    try:
+        return cast(int, Number("", "updates", "", ge=0, le=formula.LATEST, whole=True).read(value))
+    except ValueError as rule:
+        raise ParameterError(f"{name} must {rule}") from None
+
+
 def _is_number(x: object) -> bool:
     return isinstance(x, abc_numbers.Real) and not isinstance(x, bool)
 
 
-def _flat(name: str, *schedules: Schedule) -> Schedule:
-    """Operands of one operation, stored flat: (a >> b) >> c is a >> (b >> c)."""
-    kind = COMPOSITES[name]
-    return kind(tuple(part for one in schedules for part in parts_of(one, kind)))
+def _flat(name: str, left: Schedule, right: Schedule) -> Schedule:
+    """Operands of one operation, stored flat: a >> b >> c is one chain of three."""
+    return COMPOSITES[name]((left, right))
 
 
 def parts_of(schedule: Schedule, kind: type[Schedule]) -> tuple[Schedule, ...]:

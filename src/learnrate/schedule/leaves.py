@@ -6,7 +6,7 @@ import abc
 from functools import cached_property
 from typing import Any, ClassVar, cast
 
-from ..clock import FOREVER, Clock, Length, LengthKind
+from ..clock import FOREVER, Clock, Length
 from ..errors import ParameterError, UnboundError
 from ..formula import Namespace
 from ..spec import shorten
@@ -33,14 +33,12 @@ class Shape(Schedule):
     def updates_or_rest(self) -> Length:
         return self.__dict__.get("updates")
 
-    @property
-    def demand(self) -> str:
+    def _demand(self) -> str:
         if self.updates_or_rest is not None:
             return "fixed"
         return "open" if self.open_ended else "rest"
 
-    @property
-    def bound(self) -> bool:
+    def _bound(self) -> bool:
         return isinstance(self.updates_or_rest, int) or self.demand == "open"
 
     def _length(self) -> float:
@@ -65,7 +63,9 @@ class Shape(Schedule):
         return self.replace(updates=span) if "updates" in self.kinds else COMPOSITES["Cut"](self, span)
 
     def _held(self, t: Any, xp: Namespace) -> Any:
-        if self.length == 0:  # nothing to divide by: alone, a shape without length is its end value
+        if (
+            self.length == 0 and "updates" in self.kinds
+        ):  # nothing to divide by: alone, a shape without length is its end value
             return self.replace(updates=1).at(1.0, xp)
         return self.formula(xp.hold(t, self.length), xp)
 
@@ -77,6 +77,10 @@ class Recipe(Schedule):
         super().__init_subclass__(**options)
         SCHEDULES.add(cls.__name__, cls)
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _ = self.bound  # lengths that do not fit are an error here, where the recipe is built
+
     @abc.abstractmethod
     def meaning(self) -> Schedule:
         """The expression this recipe stands for."""
@@ -85,15 +89,16 @@ class Recipe(Schedule):
     def _total(self) -> Length:
         return self.__dict__.get("updates")
 
-    @property
-    def demand(self) -> str:
+    def _demand(self) -> str:
         if "updates" in self.kinds:
             return "rest" if self._total is None else "fixed"
         return self.meaning().demand
 
-    @property
-    def bound(self) -> bool:
-        return self.algebra.bound
+    def _bound(self) -> bool:
+        try:
+            return self.algebra.bound
+        except UnboundError:
+            return False
 
     @cached_property
     def algebra(self) -> Schedule:
@@ -112,7 +117,7 @@ class Recipe(Schedule):
     def _extent(self, clock: Clock) -> int | None:
         if "updates" in self.kinds:
             return None if self._total is None else clock.resolve(self._total)
-        return self.meaning()._extent(clock)
+        return self.replace(**self._resolved(clock)).meaning()._extent(clock)
 
     def _bind(self, clock: Clock, span: int) -> Schedule:
         if self.bound:
@@ -122,10 +127,7 @@ class Recipe(Schedule):
             extent = self._extent(clock)
             changes["updates"] = span if extent is None else extent
             clock = clock.within(changes["updates"])
-        for name, value in self.parameters().items():
-            if isinstance(value, str) and isinstance(self.kinds[name], LengthKind):
-                changes.setdefault(name, clock.resolve(value))
-        return self.replace(**changes)
+        return self.replace(**(self._resolved(clock) | changes))
 
     def _held(self, t: Any, xp: Namespace) -> Any:
         return self.algebra.at(t, xp)

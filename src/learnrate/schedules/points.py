@@ -6,7 +6,10 @@ import dataclasses
 import math
 import random
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any
+
+import numpy as np
 
 from ..clock import Length
 from ..errors import ParameterError, UsageError
@@ -100,7 +103,7 @@ def _check_points(points: Any) -> None:
 def _between(points: Any, t: Any, xp: Any, curve: Callable[[Any], Any]) -> Any:
     """The value between the two knots around `t`; the first value before the first knot, the last after the last."""
     knots, values = points.knots, points.values
-    ends = (*knots[1:], knots[-1] + 1)
+    ends = (*knots[1:], 2 * knots[-1] + 1)
     after = (*values[1:], values[-1])
     index = xp.find(t, Table(knots))
     left, right = xp.take(Table(knots), index), xp.take(Table(ends), index)
@@ -187,6 +190,9 @@ class Function(Shape):
 
     def _checked(self, t: Any) -> Any:
         value = self.function(t)
-        if isinstance(value, (int, float)) and not math.isfinite(value):
-            raise UsageError(f"the function {shorten(self.function)} must return a finite rate, got {value} at t = {t}")
-        return value
+        if hasattr(value, "dtype") and not isinstance(value, np.generic):
+            return value  # an array of a framework, which may be traced
+        if not isinstance(value, Real) or not math.isfinite(value):
+            given = shorten(value)
+            raise UsageError(f"the function {shorten(self.function)} must return a finite rate, got {given} at t = {t}")
+        return float(value)

@@ -6,12 +6,19 @@ import math
 from collections.abc import Callable, Sequence
 
 from ..clock import Length, length
-from ..errors import ParameterError
+from ..errors import ParameterError, UnboundError
 from ..schedule import Recipe, Schedule
 from ..spec import choice, number, numbers
 from .fields import ending, rest
 from .points import PiecewiseConstant
 from .shapes import Constant, Cosine, Exponential, Geometric, InverseSqrt, Linear, Polynomial, PowerDecay
+
+
+def _known(name: str, length: Length) -> int:
+    """A length that the recipe computes with, and so needs as a number."""
+    if not isinstance(length, int):
+        raise UnboundError(f"{name} is {length!r}, not yet a number of updates; bind it with .over(total)")
+    return length
 
 
 class MultiStep(Recipe):
@@ -55,15 +62,13 @@ class Noam(Recipe):
     warmup: Length = length("W", "length of the warmup", "4%", least=1)
     factor: float = number("c", "", "what every rate is multiplied by", default=1.0, span=(0.1, 2))
 
-    @property
-    def demand(self) -> str:
+    def _demand(self) -> str:
         return "open"
 
     def meaning(self) -> Schedule:
-        if not isinstance(self.warmup, int):
-            return Linear(0, 1, self.warmup) >> Constant(1)
-        peak = self.factor / math.sqrt(self.dimension * self.warmup)
-        return Linear(0, peak, self.warmup) >> InverseSqrt(peak, self.warmup)
+        warmup = _known("Noam.warmup", self.warmup)
+        peak = self.factor / math.sqrt(self.dimension * warmup)
+        return Linear(0, peak, warmup) >> InverseSqrt(peak, warmup)
 
 
 class SquareRootAnnealing(Recipe):
@@ -145,8 +150,7 @@ class Triangular(Recipe):
     height: str = choice("h", "how the height of a cycle changes", ("plain", "halved", "exponential"), default="plain")
     factor: float = number("\\gamma", "", "shrinks the height per update, if exponential", default=0.9999, gt=0, le=1)
 
-    @property
-    def demand(self) -> str:
+    def _demand(self) -> str:
         return "open"
 
     def meaning(self) -> Schedule:
@@ -209,16 +213,14 @@ class SGDR(Recipe):
         "n", "cycles", "for ever if left out", default=None, ge=1, le=2**53, whole=True, span=(1, 4)
     )
 
-    @property
-    def demand(self) -> str:
+    def _demand(self) -> str:
         return "open" if self.times is None else "fixed"
 
     def meaning(self) -> Schedule:
-        if not isinstance(self.period, int):
-            return Cosine(self.start, self.end, self.period)
+        period = _known("SGDR.period", self.period)
         if self.scale == 1:
-            return Cosine(self.start, self.end, self.period).repeat(self.times, self.stretch)
-        height = Cosine(self.start - self.end, 0, self.period).repeat(self.times, self.stretch, self.scale)
+            return Cosine(self.start, self.end, period).repeat(self.times, self.stretch)
+        height = Cosine(self.start - self.end, 0, period).repeat(self.times, self.stretch, self.scale)
         return Constant(self.end, int(height.length) if self.times else None) + height
 
 

@@ -69,7 +69,7 @@ class Polynomial(Shape):
 
     def formula(self, t: Any, xp: Any) -> Any:
         u = xp.let("u", (t / self.updates) ** self.k)
-        return blend(self.start, self.end, (1 - u) ** self.power)
+        return blend(self.start, self.end, xp.maximum(1 - u, 0) ** self.power)  # compilers may round u above 1
 
 
 class Cosine(Shape):
@@ -264,13 +264,14 @@ class REX(Shape):
         return blend(self.start, self.end, (1 - u) / (1 - u / 2))
 
 
-def _hyperbola(u: Any, ratio: Any, xp: Any) -> Any:
-    """How much of the way is left, from 1 at u = 0: a hyperbola whose asymptote lies at `ratio` times the length."""
+def _hyperbola(t: Any, length: Any, ratio: Any, xp: Any) -> Any:
+    """How far it has come down, from 0 at t = 0: a hyperbola whose asymptote lies at `ratio` times the length."""
+    asymptote = ratio * length
 
-    def height(v: Any) -> Any:
-        return xp.sqrt(xp.maximum((1 - v) / ratio * (2 - (1 + v) / ratio), 0))
+    def height(x: Any) -> Any:
+        return xp.sqrt(xp.maximum((length - x) / asymptote * (2 - (length + x) / asymptote), 0))
 
-    return height(u) - height(0.0)
+    return height(t) - height(0.0)
 
 
 class Hyperbolic(Shape):
@@ -289,7 +290,7 @@ class Hyperbolic(Shape):
     ratio: float = number("r", "", "the asymptote, as a multiple of the length", default=1.0, ge=1, span=(1, 4))
 
     def formula(self, t: Any, xp: Any) -> Any:
-        return self.start + (self.start - self.end) * _hyperbola(t / self.updates, self.ratio, xp)
+        return self.start + (self.start - self.end) * _hyperbola(t, self.updates, self.ratio, xp)
 
 
 class ExponentialHyperbolic(Shape):
@@ -307,7 +308,7 @@ class ExponentialHyperbolic(Shape):
     ratio: float = number("r", "", "the asymptote, as a multiple of the length", default=1.0, ge=1, span=(1, 4))
 
     def formula(self, t: Any, xp: Any) -> Any:
-        return self.start * (self.start / self.end) ** _hyperbola(t / self.updates, self.ratio, xp)
+        return self.start * (self.start / self.end) ** _hyperbola(t, self.updates, self.ratio, xp)
 
 
 class Chebyshev(Shape):

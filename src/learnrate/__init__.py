@@ -1,0 +1,40 @@
+"""learnrate: everything about the learning rate. Declare it, schedule it, run it, compare it."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from . import errors, schedules
+from .errors import LearnrateError
+from .feedback import Greedy, Plateau
+from .findings import Finding
+from .notation import parse
+from .policy import Policy
+from .runs import run, task
+from .schedule import Schedule
+from .schedules import *  # noqa: F403 - one flat namespace; tests compare it with the registry
+from .trace import Trace
+
+__version__ = "0.1.0"
+
+_ROOMS = ("comparison", "formula", "jax", "linting", "notation", "report", "tasks", "torch")
+"""Rooms reached as attributes (`learnrate.torch.attach`) and imported when they are: some need a framework."""
+
+__all__ = sorted(
+    {
+        *schedules.__all__,
+        *("Finding", "Greedy", "LearnrateError", "Plateau", "Policy", "Schedule", "Trace"),
+        *("errors", "parse", "run", "schedules", "task"),
+    }
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *_ROOMS, "__version__"})
