@@ -62,7 +62,7 @@ DOORS = {
     "transformers": "torch",
     "tasks": "runs torch",
     "report": "trace comparison",
-    "cli": "report tasks torch keras jax lightning transformers",
+    "cli": "__init__ report tasks torch keras jax lightning transformers",
     "__init__": "interop linting listing comparison finder tuner diagnosis law",
     "__main__": "cli errors",
 }
@@ -89,6 +89,8 @@ PACKAGES = {
 LAZY = {
     "schedule": "plot, latex, code, lint, report: one-line methods that would open a door backwards",
     "notation": "a form is read by the class that was written, which its own room declares",
+    "policy": "code: a one-line method, written by the bridge of the framework it is code for",
+    "tasks": "the embedded tasks, each imported when it is asked for: they need a framework",
     "__init__": "the bridges: importing the library must import no framework",
 }
 BRIDGES = ("torch", "keras", "jax", "lightning", "transformers")

@@ -236,7 +236,7 @@ REFUSED = [
     ("Constant(1).cut(1, 2)", 1, 13, ".cut: too many positional arguments; signature: .cut(at)"),
     ("Constant(1).clip(0, self=1)", 1, 21, "unknown parameter of .clip 'self'; known: high, low"),
     ("Constant(1).clip(1, 0)", 1, 13, "clip needs low <= high"),
-    ("Constant(1).extend('a', [])", 1, 13, "not supported"),
+    ("Constant(1).extend('a', [])", 1, 13, "must be a whole number"),
     ("(1).clip(0, 1)", 1, 1, "only schedules have methods"),
     ("Plateau().clip(0, 1)", 1, 1, "only schedules have methods"),
     ("Plateau() * Constant(1)", 1, 1, "operators join schedules and numbers"),

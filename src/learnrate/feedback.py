@@ -112,29 +112,31 @@ class Plateau(Rule):
     [1.0, 1.0, 1.0, 0.1, 0.1, 0.1, 0.01]
     """
 
-    factor: float = number("γ", "", "what each reduction multiplies the rate by", 0.1, gt=0, lt=1)
-    patience: int = number("p", "reports", "bad reports in a row that are endured", 10, ge=0, whole=True, span=(0, 6))
-    threshold: float = number("ε", "", "how much better than the best counts as better", 1e-4, ge=0)
+    factor: float = number("γ", "", "what each reduction multiplies the rate by", default=0.1, gt=0, lt=1)
+    patience: int = number(
+        "p", "reports", "bad reports in a row that are endured", default=10, ge=0, whole=True, span=(0, 6)
+    )
+    threshold: float = number("ε", "", "how much better than the best counts as better", default=1e-4, ge=0)
     threshold_mode: str = choice(
-        "", "relative to the best, absolute, or what the convention does", ("auto", "rel", "abs"), "auto"
+        "", "relative to the best, absolute, or what the convention does", ("auto", "rel", "abs"), default="auto"
     )
     cooldown: int = number(
-        "c", "reports", "reports after a reduction that are not counted", 0, ge=0, whole=True, span=(0, 4)
+        "c", "reports", "reports after a reduction that are not counted", default=0, ge=0, whole=True, span=(0, 4)
     )
-    floor: float = number("m", "", "the factor never falls below this", 0.0, ge=0, le=1)
-    mode: str = choice("", "whether a lower or a higher metric is better", _MODES, "min")
-    convention: str = choice("", "the library whose details to follow", tuple(_SPREAD), "torch")
+    floor: float = number("m", "", "the factor never falls below this", default=0.0, ge=0, le=1)
+    mode: str = choice("", "whether a lower or a higher metric is better", _MODES, default="min")
+    convention: str = choice("", "the library whose details to follow", tuple(_SPREAD), default="torch")
     eps: float | None = number(
         "",
         "",
         "reductions of the factor up to this are left out; by default 1e-8 in torch and paddle, 0 in keras and optax",
-        None,
+        default=None,
         ge=0,
         le=0.1,
     )
-    atol: float = number("", "", "an absolute margin on top of the relative threshold (optax only)", 0.0, ge=0)
+    atol: float = number("", "", "an absolute margin on top of the relative threshold (optax only)", default=0.0, ge=0)
     average: int = number(
-        "n", "reports", "reports averaged into one before it counts", 1, ge=1, whole=True, span=(1, 3)
+        "n", "reports", "reports averaged into one before it counts", default=1, ge=1, whole=True, span=(1, 3)
     )
 
     fresh: ClassVar[State] = {"factor": 1.0, "best": None, "bad": 0, "cooldown": 0, "pending": 0, "mean": 0.0}
@@ -259,34 +261,42 @@ class Greedy(Rule):
     [1.0, 2.0, 2.0, 4.0, 4.0, 2.0, 2.0, 1.0]
     """
 
-    factor: float = number("γ", "", "multiplies the rate when reports are bad, divides it when good", 0.95, gt=0, lt=1)
-    patience: int = number(
-        "p", "reports", "equal verdicts in a row before the rate moves", 10, ge=0, whole=True, span=(0, 6)
+    factor: float = number(
+        "γ", "", "multiplies the rate when reports are bad, divides it when good", default=0.95, gt=0, lt=1
     )
-    threshold: float = number("ε", "", "how much better than the best counts as better", 1e-6, ge=0)
-    threshold_mode: str = choice("", "relative to the best, or absolute", ("rel", "abs"), "abs")
+    patience: int = number(
+        "p", "reports", "equal verdicts in a row before the rate moves", default=10, ge=0, whole=True, span=(0, 6)
+    )
+    threshold: float = number("ε", "", "how much better than the best counts as better", default=1e-6, ge=0)
+    threshold_mode: str = choice("", "relative to the best, or absolute", ("rel", "abs"), default="abs")
     cooldown: int = number(
-        "c", "reports", "reports after a reduction that are not counted", 0, ge=0, whole=True, span=(0, 4)
+        "c", "reports", "reports after a reduction that are not counted", default=0, ge=0, whole=True, span=(0, 4)
     )
     warmup: int = number(
-        "w", "reports", "reports after an increase that are not counted", 0, ge=0, whole=True, span=(0, 4)
+        "w", "reports", "reports after an increase that are not counted", default=0, ge=0, whole=True, span=(0, 4)
     )
-    floor: float = number("m", "", "the factor never falls below this", 0.01, ge=0, le=1)
-    ceiling: float = number("M", "", "the factor never rises above this", 10.0, ge=1, span=(1.0, 20.0))
-    mode: str = choice("", "whether a lower or a higher metric is better", _MODES, "min")
+    floor: float = number("m", "", "the factor never falls below this", default=0.01, ge=0, le=1)
+    ceiling: float = number("M", "", "the factor never rises above this", default=10.0, ge=1, span=(1.0, 20.0))
+    mode: str = choice("", "whether a lower or a higher metric is better", _MODES, default="min")
     window: int = number(
         "n",
         "reports",
         "reports in the running mean that is judged; 1 judges each report",
-        1,
+        default=1,
         ge=1,
         whole=True,
         span=(1, 5),
     )
     reset: int = number(
-        "r", "reductions", "reductions at the floor before the rule starts over", 500, ge=1, whole=True, span=(1, 6)
+        "r",
+        "reductions",
+        "reductions at the floor before the rule starts over",
+        default=500,
+        ge=1,
+        whole=True,
+        span=(1, 6),
     )
-    eps: float = number("", "", "changes of the factor up to this are left out", 1e-8, ge=0, le=0.1)
+    eps: float = number("", "", "changes of the factor up to this are left out", default=1e-8, ge=0, le=0.1)
 
     fresh: ClassVar[State] = {
         "factor": 1.0, "best": None, "good": 0, "bad": 0, "cooldown": 0, "warmup": 0, "at_floor": 0,

@@ -48,10 +48,17 @@ class Traced:
     abs = _either(jnp.abs, abs)
     minimum = staticmethod(jnp.minimum)
     maximum = staticmethod(jnp.maximum)
-    where = staticmethod(jnp.where)
+    where: Any = staticmethod(jnp.where)
 
     def __init__(self, memory: Memory | None = None) -> None:
         self._memory = memory
+
+    def quotient(self, t: Any, n: float) -> Any:
+        if isinstance(t, (int, float)):
+            return math.floor(t / n)
+        whole = jnp.floor(t / n)  # XLA multiplies by 1 / n, which may be one too low or too high
+        left = t - whole * n
+        return whole + jnp.where(left >= n, 1, 0) - jnp.where(left < 0, 1, 0)
 
     def exp(self, x: Any) -> Any:
         if isinstance(x, (int, float)):

@@ -167,17 +167,17 @@ def declare(kind: Kind, default: Any = REQUIRED) -> Any:
     return dataclasses.field(default=default, metadata={"kind": kind})
 
 
-def number(symbol: str, unit: str, help: str, default: Any = REQUIRED, **rules: Any) -> Any:
+def number(symbol: str, unit: str, help: str, *, default: Any = REQUIRED, **rules: Any) -> Any:
     """Declare one number; `gt`, `ge`, `lt`, `le` bound it and `whole=True` makes it an int."""
     return declare(Number(symbol, unit, help, optional=default is None, **rules), default)
 
 
-def choice(symbol: str, help: str, choices: tuple[str, ...], default: Any = REQUIRED) -> Any:
+def choice(symbol: str, help: str, choices: tuple[str, ...], *, default: Any = REQUIRED) -> Any:
     """Declare one word out of `choices`."""
     return declare(Choice(symbol, "", help, choices), default)
 
 
-def flag(symbol: str, help: str, default: Any = REQUIRED) -> Any:
+def flag(symbol: str, help: str, *, default: Any = REQUIRED) -> Any:
     """Declare a switch."""
     return declare(Flag(symbol, "", help), default)
 

@@ -256,6 +256,9 @@ class Symbols(Memory):
     def abs(self, x: Any) -> Node:
         return self.apply("abs", x)
 
+    def quotient(self, t: Any, n: float) -> Node:
+        return self.floor(self.apply("/", t, n))
+
     def minimum(self, a: Any, b: Any) -> Node:
         return self.apply("min", a, b)
 

@@ -43,6 +43,9 @@ class Namespace(Protocol):
     def sqrt(self, x: Any) -> Any: ...
     def floor(self, x: Any) -> Any: ...
     def abs(self, x: Any) -> Any: ...
+    def quotient(self, t: Any, n: float) -> Any:
+        """floor(t / n), exact at every multiple of n, also where a compiler divides by multiplying with 1 / n."""
+
     def minimum(self, a: Any, b: Any) -> Any: ...
     def maximum(self, a: Any, b: Any) -> Any: ...
     def clip(self, x: Any, low: Any, high: Any) -> Any: ...
@@ -98,6 +101,9 @@ class Arrays(Memory):
     minimum = staticmethod(np.minimum)
     maximum = staticmethod(np.maximum)
     where = staticmethod(np.where)
+
+    def quotient(self, t: Any, n: float) -> Any:
+        return np.floor(t / n)
 
     def exp(self, x: Any) -> Any:
         return np.exp(np.minimum(x, EXPONENT_LIMIT))

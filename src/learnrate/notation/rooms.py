@@ -46,6 +46,7 @@ def class_named(name: str, in_text: bool) -> type[Declared]:
 
 
 def name_of(cls: type[Declared]) -> str | None:
+    """The name a class is registered under, or None."""
     for registry, _ in _registries():
         for name, entry in registry.items():
             if entry is cls:

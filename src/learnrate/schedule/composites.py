@@ -415,7 +415,7 @@ class Repeated(Wrapper):
             local = (t - xp.take(origins, cycle)) / xp.take(stretches, cycle)
             value = self.body.at(local, xp)
             return value if self.scale == 1 else xp.take(scales, cycle) * value
-        cycle = xp.floor(t / length)
+        cycle = xp.quotient(t, length)
         if self.times is not None:
             cycle = xp.minimum(cycle, self.times - 1)
         value = self.body.at(t - cycle * length, xp)
@@ -430,7 +430,7 @@ class Stepped(Wrapper):
     updates: int = number("n", "updates", "how long each stair is", ge=1, le=2**53, whole=True)
 
     def formula(self, t: Any, xp: Any) -> Any:
-        return self.body.at(self.updates * xp.floor(t / self.updates), xp)
+        return self.body.at(self.updates * xp.quotient(t, self.updates), xp)
 
 
 class Delayed(Wrapper):

@@ -60,7 +60,14 @@ class Schedule(Declared, abc.ABC):
     """A number for every update; frozen, equal by value, printed as the expression that rebuilds it.
 
     `schedule(t)` takes numbers and arrays, needs t >= 0, and holds its last value past its end. It is pure: any order,
-    any number of times.
+    any number of times. Subclass `Shape` or `Recipe` to add one.
+
+    >>> from learnrate import Cosine, Linear
+    >>> schedule = (Linear(0, 3e-4, "5%") >> Cosine(3e-4, 3e-5)).over(10_000)
+    >>> schedule
+    Linear(0.0, 0.0003, 500) >> Cosine(0.0003, 3e-05, 9500)
+    >>> schedule([0, 250, 500, 10_000])
+    array([0.0e+00, 1.5e-04, 3.0e-04, 3.0e-05])
     """
 
     level: ClassVar[int] = CALL

@@ -143,12 +143,12 @@ def _hashed(update: Any, seed: Any, xp: Any) -> Any:
     """
 
     def remainder(x: Any) -> Any:
-        return x - _PRIME * xp.floor(x / _PRIME)
+        return x - _PRIME * xp.quotient(x, _PRIME)
 
     def digits(x: Any) -> list[Any]:
         found = []
         for _ in range(5):
-            rest = xp.floor(x / _PRIME)
+            rest = xp.quotient(x, _PRIME)
             found.append(x - _PRIME * rest)
             x = rest
         return found

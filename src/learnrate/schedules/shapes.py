@@ -166,7 +166,7 @@ class Step(Shape):
     updates: Length = rest("its length; for ever if left out")
 
     def formula(self, t: Any, xp: Any) -> Any:
-        return self.start * self.factor ** xp.floor(t / self.period)
+        return self.start * self.factor ** xp.quotient(t, self.period)
 
 
 class InverseTime(Shape):

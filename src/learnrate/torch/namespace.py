@@ -38,6 +38,13 @@ class Tensors:
     floor = _either(torch.floor, math.floor)
     abs = _either(torch.abs, abs)
 
+    def quotient(self, t: Any, n: float) -> Any:
+        if not isinstance(t, Tensor):
+            return math.floor(t / n)
+        whole = torch.floor(t / n)  # compiled for a GPU, the division may be one unit in the last place off
+        left = t - whole * n
+        return torch.where(left >= n, whole + 1, torch.where(left < 0, whole - 1, whole))
+
     def exp(self, x: Any) -> Any:
         if not isinstance(x, Tensor):
             return math.exp(min(x, EXPONENT_LIMIT))

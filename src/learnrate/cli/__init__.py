@@ -1,0 +1,163 @@
+"""The command line: `learnrate compare`, `list`, `show` and `plot`.
+
+Exit codes: 0 when all is well, 1 when the answer is no (no policy converged; a schedule has an error), 2 for misuse,
+130 after Ctrl-C. Results go to standard output, everything else to standard error.
+"""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+from typer.core import TyperGroup
+
+from .. import __version__, report
+from ..errors import LearnrateError
+from . import catalogue, contest, text
+
+MISUSE = 2
+
+
+def _console(stderr: bool = False) -> Console:
+    """Made when it is needed, so that it writes to what the streams are then; wide enough where nobody looks."""
+    console = Console(stderr=stderr, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = max(console.width, 140)
+    return console
+
+
+class Edge(TyperGroup):
+    """Where the library ends: its errors become one line on standard error and exit code 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader of a pipe has left: Typer ends quietly
+                raise
+            raise _misuse(f"{error.strerror}: {error.filename}" if error.filename else str(error)) from None
+        except LearnrateError as error:
+            raise _misuse(str(error)) from None
+        except KeyboardInterrupt:
+            _console(stderr=True).print("interrupted")
+            raise typer.Exit(contest.INTERRUPTED) from None
+
+
+def _misuse(message: str) -> typer.Exit:
+    line = message.splitlines()[0] if message else "misuse"
+    _console(stderr=True).print(Text(line), soft_wrap=True)
+    return typer.Exit(MISUSE)
+
+
+app = typer.Typer(
+    name="learnrate",
+    cls=Edge,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Everything about the learning rate. Exit codes: 0 fine, 1 the answer is no, 2 misuse, 130 after Ctrl-C.",
+)
+
+Expression = Annotated[str, typer.Argument(metavar="EXPR", help="A schedule, such as 'Cosine(0.1, 0.001, 500)'.")]
+Updates = Annotated[int | None, typer.Option(min=1, help="Length of the run, in updates.")]
+Json = Annotated[bool, typer.Option("--json", help="Print plain data instead of text.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"learnrate {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command("compare")
+def compare(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="An embedded task, or path/to/file.py:name.")],
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of every policy; run i uses seed + i.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
+    updates: Updates = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="EXPR", help="A policy or schedule to run instead of the default ones, or NAME=EXPR."),
+    ] = None,
+    optimizer: Annotated[
+        list[str] | None, typer.Option(help="Only these of the default optimizers; or those that run your schedules.")
+    ] = None,
+    report_to: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE", help="Write a report, one HTML file that opens offline.")
+    ] = None,
+    save: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the traces of all finished runs.")] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Processes, which change the time and not the result. By default 2, or 1 on one core."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run policies on common seeds and say which trains the task best, by how much and how sure.
+
+    Ctrl-C ends it early: finished runs are kept, compared and saved; the exit code is then 130.
+    """
+    asked = contest.Contest(
+        task=task,
+        expressions=tuple(policy or ()),
+        optimizers=tuple(optimizer or ()),
+        seeds=range(seed, seed + seeds),
+        updates=updates,
+        workers=jobs or contest.workers(),
+        report=report_to,
+        save=save,
+        as_json=as_json,
+    )
+    raise typer.Exit(contest.hold(asked, _console(), _console(stderr=True)))
+
+
+@app.command("list")
+def list_(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One of them, with every parameter.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The catalogue: every schedule with its parameters."""
+    if name is None:
+        catalogue.show_all(_console(), as_json)
+    else:
+        catalogue.show_entry(name, _console(), as_json)
+
+
+@app.command("show")
+def show(expression: Expression, updates: Updates = None, as_json: Json = False) -> None:
+    """Values, LaTeX, area, lint findings and a drawing of one schedule.
+
+    The exit code is 1 when lint finds an error.
+    """
+    (schedule,) = text.schedules([expression]).values()
+    raise typer.Exit(catalogue.show_schedule(schedule, updates, _console(), as_json))
+
+
+@app.command("plot")
+def plot(
+    expressions: Annotated[list[str], typer.Argument(metavar="EXPR...", help="Schedules; NAME=EXPR names one.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="FILE.png, .svg, .pdf or .html.")],
+    updates: Updates = None,
+) -> None:
+    """Draw schedules on one axis into a file."""
+    report.plot(text.schedules(expressions), updates=updates, path=output)
+    typer.echo(str(output))
+
+
+def main() -> int:
+    """Run the command line; what the installed command calls."""
+    return int(app(prog_name="learnrate", standalone_mode=True) or 0)

@@ -1,0 +1,83 @@
+"""Figures and pages from values: pictures of schedules, and the report of a comparison.
+
+Nothing here computes a result and nothing is trained; whoever has the values can draw them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from ..schedule import Schedule
+from ..trace import replace_file
+from .series import Series, Several, sample
+from .terminal import draw
+
+if TYPE_CHECKING:
+    from ..comparison import Comparison, Curve
+
+_PICTURES = ("png", "svg", "pdf")
+
+
+def plot(
+    schedules: Several, updates: int | None = None, ax: Any = None, path: str | os.PathLike[str] | None = None
+) -> Any:
+    """One schedule, several, or a mapping from names to schedules, on one axis.
+
+    With `path` the picture is written there (`.png`, `.svg`, `.pdf`, or `.html` for an interactive page that opens
+    offline) and the path is returned; with `ax`, a Matplotlib axis, the curves are added to it and it is returned;
+    otherwise the result shows itself in a notebook and has the Matplotlib figure as `.figure`. `updates` is how far to
+    draw; a schedule that is not bound is bound to it. Raises `UsageError` for another kind of file and `MissingExtra`
+    without Matplotlib (or, for a page, Plotly).
+    """
+    curves = sample(schedules, updates)
+    if path is not None:
+        return _save(curves, Path(path))
+    from . import figures
+
+    return figures.lines(ax, curves) if ax is not None else figures.figure(curves)
+
+
+def svg(schedule: Schedule, updates: int | None = None) -> str:
+    """A schedule as an SVG picture; raises `MissingExtra` without Matplotlib."""
+    from . import figures
+
+    return figures.figure(sample(schedule, updates)).render("svg").decode()
+
+
+def page(comparison: Comparison, curves: Sequence[Curve], path: str | os.PathLike[str]) -> Path:
+    """Write the report of a comparison: one HTML file that opens offline. Raises `MissingExtra` without Plotly."""
+    from .pages import comparison_page
+
+    return _write(Path(path), comparison_page(comparison, curves).encode())
+
+
+def check_plotly() -> None:
+    """Raise `MissingExtra` where `page` would, for whoever has long work to do before it."""
+    from .pages import plotly_source
+
+    plotly_source()
+
+
+def _save(curves: list[Series], path: Path) -> Path:
+    kind = path.suffix.lower().removeprefix(".")
+    if kind == "html":
+        from .pages import schedule_page
+
+        return _write(path, schedule_page(curves).encode())
+    if kind not in _PICTURES:
+        raise UsageError(f"cannot draw to {path.name!r}; end its name with .png, .svg, .pdf or .html")
+    from . import figures
+
+    return _write(path, figures.figure(curves).render(kind))
+
+
+def _write(path: Path, content: bytes) -> Path:
+    replace_file(path, content)
+    return path
+
+
+__all__ = ["Series", "check_plotly", "draw", "page", "plot", "sample", "svg"]
