@@ -48,7 +48,7 @@ DOORS = {
     "policy": "schedules notation feedback optimizers",
     "trace": "policy",
     "runs": "trace",
-    "comparison": "trace",
+    "comparison": "runs",
     "listing": "policy",
     "finder": "runs",
     "tuner": "runs finder",

@@ -57,9 +57,9 @@ class Number(Kind):
     def read(self, value: Any) -> float | int | None:
         if value is None and self.optional:
             return None
-        rule = "a whole number" if self.whole else "a number"
+        noun = "a whole number" if self.whole else "a number"
         if isinstance(value, bool) or not isinstance(value, abc_numbers.Real):
-            raise ValueError(f"be {rule}{self._in_unit}, got {shorten(value)}")
+            raise ValueError(f"be {noun}{self._in_unit}, got {shorten(value)}")
         try:
             plain = float(value)
         except OverflowError:
@@ -67,9 +67,10 @@ class Number(Kind):
         if not math.isfinite(plain):
             raise ValueError(f"be a finite number{self._in_unit}, got {shorten(value)}")
         if self.whole and plain != math.floor(plain):
-            raise ValueError(f"be {rule}{self._in_unit}, got {shorten(value)}")
-        if not (plain > self.gt and plain >= self.ge and plain < self.lt and plain <= self.le):
-            raise ValueError(f"be {self.bounds}{self._unit}, got {shorten(value)}")
+            raise ValueError(f"be {noun}{self._in_unit}, got {shorten(value)}")
+        if not (self.gt < plain < self.lt and self.ge <= plain <= self.le):
+            broken = next(rule for rule, kept in self._rules(plain) if not kept)
+            raise ValueError(f"be {broken}{self._unit}, got {shorten(value)}")
         return int(value) if self.whole else plain  # type: ignore[call-overload]
 
     def draw(self, rng: random.Random) -> float | int | None:
@@ -82,8 +83,17 @@ class Number(Kind):
 
     @property
     def bounds(self) -> str:
-        signs = ((">", self.gt), (">=", self.ge), ("<", self.lt), ("<=", self.le))
-        return " and ".join(f"{sign} {bound:g}" for sign, bound in signs if math.isfinite(bound))
+        return " and ".join(rule for rule, _ in self._rules(0.0))
+
+    def _rules(self, value: float) -> list[tuple[str, bool]]:
+        """Each bound as text, and whether the value keeps it."""
+        rules = (
+            (">", self.gt, value > self.gt),
+            (">=", self.ge, value >= self.ge),
+            ("<", self.lt, value < self.lt),
+            ("<=", self.le, value <= self.le),
+        )
+        return [(f"{sign} {bound:g}", kept) for sign, bound, kept in rules if math.isfinite(bound)]
 
     @property
     def _unit(self) -> str:

@@ -59,7 +59,8 @@ class Row:
         """Plain data; the policy as the expression that rebuilds it."""
         data = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         difference = dataclasses.asdict(self.difference) if self.difference else None
-        return _plain(data | {"policy": repr(self.policy), "difference": difference})
+        plain: dict[str, Any] = _plain(data | {"policy": repr(self.policy), "difference": difference})
+        return plain
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,8 +121,12 @@ class Comparison:
             "group": [row.name for row in self.group],
             "seeds": list(self.seeds),
         }
-        return _plain(derived | data | {"rows": [row.to_json() for row in self.rows]})
+        plain: dict[str, Any] = _plain(derived | data | {"rows": [row.to_json() for row in self.rows]})
+        return plain
 
 
-def _plain(data: dict[str, Any]) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in data.items()}
+def _plain(value: Any) -> Any:
+    """Tuples as lists, all the way down."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

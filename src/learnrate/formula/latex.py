@@ -77,7 +77,7 @@ class _Writer:
         op, args = node.op, node.args
         if op == "num":
             code = latex_number(args[0])
-            return code, SIGN if code.startswith("-") else TERM if "\\cdot" in code else ATOM
+            return code, SIGN if code.startswith("-") else TERM if "\\cdot" in code else POWER if "^" in code else ATOM
         if op == "sym":
             return args[0], ATOM
         if op == "narrow":
