@@ -38,7 +38,7 @@ def compare(traces: Runs, mode: Mode | None = None, level: float = 0.95, scale: 
     Two things to know. The best is chosen by the same data that judge it (multiple comparisons with the best, Hsu
     1981): a *single winner* that is no better than its rivals is named in at most `1 - level` of such comparisons,
     because it must beat even the closest rival; that *some* equally good policy is left out of the group happens more
-    often (simulated with 3 seeds: 6 % of the time for 5 policies that are all equal, 10 % for 10, 19 % for 20), so read
+    often (simulated with 3 seeds: 6 % of the time for 5 policies that are all equal, 9 % for 10, 14 % for 20), so read
     "worse" of a single row with its interval. And the noise, on its scale, is taken to be equal for all policies that
     converged: one that is noisier than the others is judged too sure of itself, and the others not sure enough.
 
