@@ -6,6 +6,7 @@ import dataclasses
 import math
 import random
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from numbers import Real
 from typing import Any
 
@@ -188,11 +189,16 @@ class Function(Shape):
     def formula(self, t: Any, xp: Any) -> Any:
         return xp.opaque(self._checked, t)
 
-    def _checked(self, t: Any) -> Any:
-        value = self.function(t)
-        if hasattr(value, "dtype") and not isinstance(value, np.generic):
-            return value  # an array of a framework, which may be traced
-        if not isinstance(value, Real) or not math.isfinite(value):
-            given = shorten(value)
-            raise UsageError(f"the function {shorten(self.function)} must return a finite rate, got {given} at t = {t}")
-        return float(value)
+    @cached_property
+    def _checked(self) -> Callable[[Any], Any]:
+        def checked(t: Any) -> Any:
+            value = self.function(t)
+            if hasattr(value, "dtype") and not isinstance(value, np.generic):
+                return value  # an array of a framework, which may be traced
+            if not isinstance(value, Real) or not math.isfinite(value):
+                returned = f"{shorten(value)} at t = {t}"
+                raise UsageError(f"the function {shorten(self.function)} must return a finite rate, got {returned}")
+            return float(value)
+
+        checked.__name__ = getattr(self.function, "__name__", type(self.function).__name__)
+        return checked
