@@ -6,10 +6,11 @@ import abc
 import dataclasses
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, ClassVar, cast
 
 from ..clock import FOREVER, Clock, Length, half_up, length
@@ -49,6 +50,10 @@ class Several(Inner):
 _BODY = Inner("f", "", "the schedule it is made of")
 
 
+DEEPEST = 100
+"""How deep schedules nest: far deeper than anyone writes, and shallow enough for every reader."""
+
+
 class Composite(Schedule):
     """A schedule made of schedules; registered apart, since the text form writes it with operators and methods.
 
@@ -57,6 +62,13 @@ class Composite(Schedule):
     """
 
     keeps_time: ClassVar[bool] = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        inner = self.parameters().get("parts") or (self.__dict__["body"],)
+        self.__dict__["depth"] = depth = 1 + max(part.depth for part in inner)
+        if depth > DEEPEST:
+            raise ParameterError(f"schedules nest at most {DEEPEST} deep; sample it: Interpolation(knots, values)")
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -126,6 +138,9 @@ class Chain(Composite):
                 start += int(part.length) if part.length < FOREVER else 0
         return layout or [(0, self.parts[-1])]
 
+    def _corners(self) -> Iterable[float]:
+        return (start + corner for start, part in self._layout for corner in (0.0, *part._corners()))
+
     def formula(self, t: Any, xp: Any) -> Any:
         def local(start: int, part: Schedule) -> Callable[[Any], Any]:
             return lambda t: part.at(t - start if start else t, xp)
@@ -157,6 +172,9 @@ class Together(Composite):
 
     def _length(self) -> float:
         return max(part.length for part in self.operands)
+
+    def _corners(self) -> Iterable[float]:
+        return (corner for part in self.operands for corner in part._corners())
 
     def _extent(self, clock: Clock) -> int | None:
         extents = [part._extent(clock) for part in self.operands]
@@ -242,6 +260,9 @@ class Wrapper(Composite):
     def _length(self) -> float:
         return self._outside(self.inner.length)
 
+    def _corners(self) -> Iterable[float]:
+        return self.inner._corners() if self.keeps_time else ()
+
     def _extent(self, clock: Clock) -> int | None:
         settled = self.replace(**self._resolved(clock))
         if settled.demand != "fixed":
@@ -258,9 +279,12 @@ class Wrapper(Composite):
             raise ParameterError(f"{shorten(self, 200)} is longer than the {span} updates there are for it")
         body = self.inner._allot(*inside) if self.needs_end else self.inner._bind(*inside)
         whole = settled.replace(body=body)
-        # cycles are rounded to whole updates, so together they may miss the span they fill by a few
-        inexact = self.demand == "rest" and self.needs_end and whole.length != span
-        return Cut(whole, span) if inexact else whole
+        # a share is rounded to whole updates, so that all of them together may miss the span by a few
+        return whole._filling(span) if self.demand == "rest" and whole.length != span else whole
+
+    def _filling(self, span: int) -> Schedule:
+        """This bound schedule, made to end exactly where its span does."""
+        return self
 
     def __repr__(self) -> str:
         given = [(name, value) for name, value in self.parameters().items() if name != "body"]
@@ -323,6 +347,9 @@ class Mirrored(Wrapper):
     def _outside(self, length: float) -> float:
         return 2 * length
 
+    def _filling(self, span: int) -> Schedule:
+        return Fitted(self, span)
+
     def formula(self, t: Any, xp: Any) -> Any:
         half = self.body.length
         if half >= LATEST:  # no time is late enough to turn back
@@ -342,10 +369,16 @@ class Repeated(Wrapper):
     times: int | None = number(
         "n", "cycles", "how many cycles; for ever if left out", default=None, ge=1, le=2**53, whole=True, span=(1, 5)
     )
-    stretch: float = number("s", "", "each cycle's length, as a multiple of the one before", default=1.0, ge=1, span=(1.01, 3))
+    stretch: float = number(
+        "s", "", "each cycle's length, as a multiple of the one before", default=1.0, ge=1, span=(1.01, 3)
+    )
     scale: float = number("q", "", "each cycle's height, as a multiple of the one before", default=1.0, gt=0, le=1)
+    total: int | None = number(
+        "T", "updates", "what all cycles fill together, each a whole share", default=None, ge=0, le=2**53, whole=True
+    )
 
     def check(self) -> None:
+        self._check_total()
         if 1 < self.stretch < 1.01:
             raise ParameterError(f"Repeated.stretch must be 1 or at least 1.01, got {self.stretch}")
         if self.times is None and not self.body.bound:
@@ -355,24 +388,45 @@ class Repeated(Wrapper):
         if self.times is None and self.body.length in (0, FOREVER):
             raise ParameterError(f"a cycle must last some updates and end, got {shorten(self.body)}")
 
+    def _check_total(self) -> None:
+        if self.total is None:
+            return
+        if self.times is None or not self.body.bound:
+            raise ParameterError("Repeated.total needs times=... and a body with a length in updates")
+        starts = self._starts(int(self.body.length)) if self.times <= self.total else []
+        if self.total and not all(before < after for before, after in pairwise(starts or [0, 0])):
+            raise ParameterError(self._unfit(self.total))
+
+    def _unfit(self, span: int) -> str:
+        stretch = "" if self.stretch == 1 else f" that stretch by {self.stretch}"
+        return f"{self.times} cycles{stretch} do not fit into {span} updates; use fewer cycles"
+
     def _demand(self) -> str:
         return "open" if self.times is None else "fixed" if self.body.demand == "fixed" else "rest"
 
     def _inside(self, clock: Clock, span: int) -> tuple[Clock, int]:
-        first = half_up(span / self._share())
-        return clock.within(first), first
+        if span > 0 and self._together(self.times or 1) > 2 * span:
+            raise ParameterError(self._unfit(span))
+        first = half_up(span / Fraction(self._together(self.times or 1))) if span > 0 else span
+        return clock.within(max(first, 0)), first
 
-    def _share(self) -> Fraction:
-        """How many first cycles are as long as all of them together."""
-        cycles = self.times or 1
+    def _together(self, cycles: int) -> Decimal:
+        """How many first cycles are as long as `cycles` cycles together."""
         if self.stretch == 1:
-            return Fraction(cycles)
+            return Decimal(cycles)
+        if cycles * math.log10(self.stretch) > 40:  # longer than any run
+            return Decimal(10) ** 40
         with localcontext() as context:
             context.prec = 60
             stretch = Decimal(repr(self.stretch))
-            return Fraction((stretch**cycles - 1) / (stretch - 1))
+            return (stretch**cycles - 1) / (stretch - 1)
+
+    def _filling(self, span: int) -> Schedule:
+        return self.replace(total=span)
 
     def _outside(self, length: float) -> float:
+        if self.total is not None:
+            return self.total
         if self.times is None or length == FOREVER:
             return FOREVER
         return self.times * length if self.stretch == 1 else self._starts(int(length))[-1]
@@ -382,6 +436,10 @@ class Repeated(Wrapper):
         starts = [0]
         with localcontext() as context:
             context.prec = 60
+            if self.total is not None:
+                whole = self._together(self.times or 1)
+                shares = (self.total * self._together(k) / whole for k in range(1, (self.times or 1) + 1))
+                return [0.0, *(float(share.to_integral_value(ROUND_HALF_UP)) for share in shares)]
             stretch, start, cycle = Decimal(repr(self.stretch)), Decimal(0), Decimal(length)
             while len(starts) <= (self.times or math.inf) and starts[-1] < LATEST and length:
                 start, cycle = start + cycle, cycle * stretch
@@ -390,7 +448,7 @@ class Repeated(Wrapper):
 
     @cached_property
     def _cycles(self) -> tuple[Table, ...]:
-        """Where every cycle starts, and the origin, the stretch and the scale of its local time, as tables.
+        """Where every cycle starts, the origin of its local time, what that is multiplied and divided by, its scale.
 
         A last cycle that is rounded down would stop short of its end value: a further one, with that end for origin,
         says it.
@@ -399,20 +457,23 @@ class Repeated(Wrapper):
         starts = self._starts(length)
         end = starts.pop()
         stretches, scales = ([base**k for k in range(len(starts))] for base in (self.stretch, self.scale))
+        if self.total is not None:
+            shares = [after - before for before, after in pairwise([*starts, end])]
+            return Table(starts), Table(starts), Table([length] * len(starts)), Table(shares), Table(scales)
         origins = list(starts)
         if self.times == len(starts) and (end - starts[-1]) / stretches[-1] < length:  # rounded down to whole updates
             starts, origins = [*starts, end], [*origins, end - length]
             stretches, scales = [*stretches, 1.0], [*scales, scales[-1]]
-        return Table(starts), Table(origins), Table(stretches), Table(scales)
+        return Table(starts), Table(origins), Table([1.0] * len(starts)), Table(stretches), Table(scales)
 
     def formula(self, t: Any, xp: Any) -> Any:
         length = self.body.length
         if length == 0:
             return self.body.at(t, xp)
-        if self.stretch > 1:
-            starts, origins, stretches, scales = self._cycles
+        if self.stretch > 1 or self.total is not None:
+            starts, origins, factors, divisors, scales = self._cycles
             cycle = xp.find(t, starts)
-            local = (t - xp.take(origins, cycle)) / xp.take(stretches, cycle)
+            local = (t - xp.take(origins, cycle)) * xp.take(factors, cycle) / xp.take(divisors, cycle)
             value = self.body.at(local, xp)
             return value if self.scale == 1 else xp.take(scales, cycle) * value
         cycle = xp.quotient(t, length)
@@ -423,11 +484,11 @@ class Repeated(Wrapper):
 
 
 class Stepped(Wrapper):
-    """`.every(n)`: a staircase; the value changes only every n updates."""
+    """`.every(n)`: a staircase; the value changes only every n updates. Past its end it holds the last stair."""
 
     method = "every"
     body: Schedule = declare(_BODY)
-    updates: int = number("n", "updates", "how long each stair is", ge=1, le=2**53, whole=True)
+    updates: Length = length("n", "how long each stair is", least=1)
 
     def formula(self, t: Any, xp: Any) -> Any:
         return self.body.at(self.updates * xp.quotient(t, self.updates), xp)
@@ -482,8 +543,7 @@ class Skipped(Wrapper):
     updates: Length = length("n", "how many updates are left out")
 
     def _inside(self, clock: Clock, span: int) -> tuple[Clock, int]:
-        whole = span + cast(int, self.updates)
-        return (clock if clock.total >= whole else clock.within(whole)), whole
+        return clock, span + cast(int, self.updates)
 
     def _outside(self, length: float) -> float:
         return max(length - cast(int, self.updates), 0)

@@ -10,7 +10,7 @@ import abc
 import importlib
 import math
 import numbers as abc_numbers
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any, ClassVar, cast
 
@@ -18,14 +18,15 @@ import numpy as np
 
 from .. import formula
 from ..clock import FOREVER, Clock, Length, LengthKind
-from ..errors import LearnrateError, ParameterError, TimeError, UnboundError, UsageError
+from ..errors import LearnrateError, NotationError, ParameterError, TimeError, UnboundError, UsageError
+from ..findings import Finding
 from ..formula import Arrays, Namespace, Symbols
 from ..spec import Declared, Number, Registry, arguments, shorten
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-SCHEDULES: Registry[type[Schedule]] = Registry("schedule")
-COMPOSITES: Registry[type[Schedule]] = Registry("composite")
+SCHEDULES: Registry[type[Schedule]] = Registry("schedule", form="text")
+COMPOSITES: Registry[type[Schedule]] = Registry("composite", form="json")
 
 ALGEBRA = (
     *("clip", "mirror", "repeat", "every", "delay", "cut", "skip", "fit"),
@@ -41,9 +42,12 @@ _LAZY = {
     "svg": "learnrate.report:svg",
     "code": "learnrate.listing:schedule_code",
     "lint": "learnrate.linting:lint",
+    "to_json": "learnrate.notation:to_json",
+    "from_json": "learnrate.notation:from_json",
     "jax": "learnrate.jax:xp",
     "jaxlib": "learnrate.jax:xp",
     "torch": "learnrate.torch:xp",
+    "torch code": "learnrate.torch:code",
 }
 """Conveniences that live in rooms above this one; the only doors that open backwards."""
 
@@ -71,6 +75,7 @@ class Schedule(Declared, abc.ABC):
     """
 
     level: ClassVar[int] = CALL
+    depth: ClassVar[int] = 1
     __array_ufunc__ = None  # so that numpy_number * schedule is ours to answer
 
     # -- what each kind of schedule says about itself
@@ -147,7 +152,7 @@ class Schedule(Declared, abc.ABC):
             raise UsageError(f"t must be a number or an array of numbers, got {shorten(t)} of {times.dtype} dtype")
         if times.size and not times.min() >= 0:
             raise TimeError(f"every t must be >= 0 updates, got {times.min()}")
-        if times.size and times.max() > formula.LATEST:
+        if times.size and float(times.max()) > formula.LATEST:
             times = np.minimum(times.astype(np.float64), formula.LATEST)
         flat = times.reshape(-1)
         values = np.empty(flat.shape, dtype=np.float64)
@@ -172,6 +177,13 @@ class Schedule(Declared, abc.ABC):
                 "which also takes updates_per_epoch, tokens_per_update and samples_per_update"
             )
         return self._length()
+
+    def __len__(self) -> int:
+        """Its length in updates; an error when it goes on for ever."""
+        return self._horizon(None)
+
+    def __bool__(self) -> bool:
+        return True  # having a length must not make a schedule of length 0 false
 
     def over(
         self,
@@ -216,10 +228,18 @@ class Schedule(Declared, abc.ABC):
         return int(self.length)
 
     def _grid(self) -> Array:
-        """Updates that show the whole schedule: all of them up to a million, then ever sparser ones."""
+        """Updates that show the whole schedule: all up to a million, then ever sparser ones and every corner."""
         last = min(self.length, formula.LATEST)
         dense = np.arange(min(last, 1e6) + 1)
-        return dense if last <= 1e6 else np.unique(np.concatenate([dense, np.floor(np.geomspace(1e6, last, 10_000))]))
+        if last <= 1e6:
+            return dense
+        corners = np.floor([corner for corner in self._corners() if corner <= last])
+        later = np.floor(np.geomspace(1e6, last, 10_000))
+        return np.unique(np.concatenate([dense, later, corners, np.maximum(corners - 1, 0)]))
+
+    def _corners(self) -> Iterable[float]:
+        """Updates at which something sudden may happen."""
+        return ()
 
     # -- questions it answers without training anything
 
@@ -236,6 +256,9 @@ class Schedule(Declared, abc.ABC):
         """
         if (below is None) == (above is None):
             raise ParameterError("give one of below=... and above=... (a rate)")
+        bound = below if below is not None else above
+        if not _is_number(bound) or bound != bound:
+            raise ParameterError(f"the bound of first(...) must be a number (rate), got {shorten(bound)}")
         times = self._grid()
         values = self._over_array(times)
         hits = np.flatnonzero(values <= below if below is not None else values >= above)
@@ -277,11 +300,16 @@ class Schedule(Declared, abc.ABC):
         """There and back: f up to its length, then f backwards."""
         return COMPOSITES["Mirrored"](self)
 
-    def repeat(self, times: int | None = None, stretch: float = 1.0, scale: float = 1.0) -> Schedule:
-        """Again and again: cycle k is `stretch**k` as long and `scale**k` as high; for ever unless `times` is given."""
-        return COMPOSITES["Repeated"](self, times, stretch, scale)
+    def repeat(
+        self, times: int | None = None, stretch: float = 1.0, scale: float = 1.0, total: int | None = None
+    ) -> Schedule:
+        """Again and again: cycle k is `stretch**k` as long and `scale**k` as high; for ever unless `times` is given.
 
-    def every(self, updates: int) -> Schedule:
+        `total`, which binding fills in where it must, makes all cycles together last exactly so many updates.
+        """
+        return COMPOSITES["Repeated"](self, times, stretch, scale, total)
+
+    def every(self, updates: Length) -> Schedule:
         """A staircase: the value changes only every `updates` updates."""
         return COMPOSITES["Stepped"](self, updates)
 
@@ -307,11 +335,14 @@ class Schedule(Declared, abc.ABC):
         if at > total:
             raise ParameterError(f"extend needs at <= total updates, got at={at}, total={total}")
         if self.bound and self.length == FOREVER:
-            raise ParameterError(f"{shorten(self, 200)} goes on for ever: there is no end to move; .cut(n) gives it one")
+            raise ParameterError(
+                f"{shorten(self)} goes on for ever: there is no end to move; .cut(n) gives it one"
+            )
         return self.cut(at) >> self.skip(at).fit(total - at)
 
     def cooldown(self, at: int, updates: int, end: float = 0.0) -> Schedule:
         """At update `at`, leave the schedule and go to `end` in a straight line; the rate does not jump."""
+        _whole("cooldown.at", at)
         return self.cut(at) >> SCHEDULES["Linear"](float(self._over_array([at])[0]), end, updates)
 
     # -- showing it
@@ -334,13 +365,25 @@ class Schedule(Declared, abc.ABC):
         """Source to take elsewhere: "python", "javascript" or "torch"; it does not need this library."""
         return cast(str, _above("code")(self, target))
 
-    def lint(self, **context: Any) -> Any:
-        """Findings: what is probably not meant. `updates=` tells the length of the run."""
-        return _above("lint")(self, **context)
+    def to_json(self) -> dict[str, Any]:
+        """Plain data that `Schedule.from_json` reads back."""
+        return cast("dict[str, Any]", _above("to_json")(self))
 
-    def plot(self, **options: Any) -> Any:
+    @staticmethod
+    def from_json(data: Any) -> Schedule:
+        """The schedule that `to_json` wrote."""
+        schedule = _above("from_json")(data)
+        if not isinstance(schedule, Schedule):
+            raise NotationError(f"expected a schedule, got {shorten(schedule)}")
+        return schedule
+
+    def lint(self, updates: int | None = None) -> list[Finding]:
+        """Findings: what is probably not meant in a run of `updates` updates (its own length if left out)."""
+        return cast("list[Finding]", _above("lint")(self, updates))
+
+    def plot(self, updates: int | None = None, **options: Any) -> Any:
         """A Matplotlib figure of the rate over the updates."""
-        return _above("plot")(self, **options)
+        return _above("plot")(self, updates, **options)
 
     def _repr_svg_(self) -> str | None:
         """What a notebook shows; None, which leaves it the text, when there is nothing to draw or draw with."""
@@ -354,7 +397,10 @@ def _time(t: Any) -> float:
     """A number as a time: at least 0, and at most what float64 counts exactly."""
     if not t >= 0:
         raise TimeError(f"t must be >= 0 updates, got {shorten(t)}")
-    return float(min(t, formula.LATEST))
+    try:
+        return min(float(t), formula.LATEST)
+    except OverflowError:  # an int beyond the largest float
+        return formula.LATEST
 
 
 def _array(t: Any) -> Array:

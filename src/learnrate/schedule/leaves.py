@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, ClassVar, cast
 
@@ -113,6 +114,9 @@ class Recipe(Schedule):
 
     def _length(self) -> float:
         return self.algebra.length
+
+    def _corners(self) -> Iterable[float]:
+        return self.algebra._corners()
 
     def _extent(self, clock: Clock) -> int | None:
         if "updates" in self.kinds:

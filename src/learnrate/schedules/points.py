@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from numbers import Real
 from typing import Any
@@ -43,8 +43,17 @@ class PiecewiseConstant(Shape):
                 f"and {len(self.boundaries)} boundaries"
             )
 
+    @cached_property
+    def _tables(self) -> tuple[Table, Table]:
+        """Where each value takes over, and the values."""
+        return Table((0.0, *map(float, self.boundaries))), Table(self.values)
+
+    def _corners(self) -> Iterable[float]:
+        return self.boundaries
+
     def formula(self, t: Any, xp: Any) -> Any:
-        return xp.take(Table(self.values), xp.find(t, Table((0.0, *map(float, self.boundaries)))))
+        starts, values = self._tables
+        return xp.take(values, xp.find(t, starts))
 
 
 class Interpolation(Shape):
@@ -66,8 +75,15 @@ class Interpolation(Shape):
     def updates_or_rest(self) -> Length:
         return math.ceil(self.knots[-1])
 
+    @cached_property
+    def _tables(self) -> tuple[Table, ...]:
+        return _sections(self)
+
+    def _corners(self) -> Iterable[float]:
+        return self.knots
+
     def formula(self, t: Any, xp: Any) -> Any:
-        return _between(self, t, xp, lambda u: u)
+        return _between(self._tables, t, xp, lambda u: u)
 
 
 class CosineInterpolation(Shape):
@@ -89,8 +105,15 @@ class CosineInterpolation(Shape):
     def updates_or_rest(self) -> Length:
         return math.ceil(self.knots[-1])
 
+    @cached_property
+    def _tables(self) -> tuple[Table, ...]:
+        return _sections(self)
+
+    def _corners(self) -> Iterable[float]:
+        return self.knots
+
     def formula(self, t: Any, xp: Any) -> Any:
-        return _between(self, t, xp, lambda u: (1 - xp.cos(math.pi * u)) / 2)
+        return _between(self._tables, t, xp, lambda u: (1 - xp.cos(math.pi * u)) / 2)
 
 
 def _check_points(points: Any) -> None:
@@ -101,15 +124,19 @@ def _check_points(points: Any) -> None:
         )
 
 
-def _between(points: Any, t: Any, xp: Any, curve: Callable[[Any], Any]) -> Any:
-    """The value between the two knots around `t`; the first value before the first knot, the last after the last."""
+def _sections(points: Any) -> tuple[Table, ...]:
+    """Where each section starts and ends, and its first and last value; after the last knot nothing changes."""
     knots, values = points.knots, points.values
-    ends = (*knots[1:], 2 * knots[-1] + 1)
-    after = (*values[1:], values[-1])
-    index = xp.find(t, Table(knots))
-    left, right = xp.take(Table(knots), index), xp.take(Table(ends), index)
+    return Table(knots), Table((*knots[1:], 2 * knots[-1] + 1)), Table(values), Table((*values[1:], values[-1]))
+
+
+def _between(sections: tuple[Table, ...], t: Any, xp: Any, curve: Callable[[Any], Any]) -> Any:
+    """The value between the two knots around `t`; the first value before the first knot, the last after the last."""
+    starts, ends, first, last = sections
+    index = xp.find(t, starts)
+    left, right = xp.take(starts, index), xp.take(ends, index)
     w = xp.let("w", curve(xp.clip((t - left) / (right - left), 0.0, 1.0)))
-    return blend(xp.take(Table(values), index), xp.take(Table(after), index), 1 - w)
+    return blend(xp.take(first, index), xp.take(last, index), 1 - w)
 
 
 class Noise(Shape):

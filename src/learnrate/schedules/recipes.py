@@ -177,7 +177,7 @@ class OneCycle(Recipe):
     peak: float = number("\\eta", "rate", "the highest value", gt=0, span=(1e-4, 1.0))
     updates: Length = rest()
     warmup: Length = length("W", "length of the rise", "30%")
-    div: float = number("d", "", "peak over start", default=25.0, gt=0, span=(5, 50))
+    div: float = number("d", "", "peak over start", default=25.0, ge=1, span=(5, 50))
     final_div: float = number("D", "", "start over end", default=1e4, gt=0, span=(10, 1e5))
     between: str = choice("s", "the curve between the corners", ("cosine", "linear"), default="cosine")
     phases: int = number("n", "", "2: up, down; 3: up, back, down", default=2, ge=2, le=3, whole=True, span=(2, 3))
@@ -246,6 +246,9 @@ class WSD(Recipe):
     start: float = number("a", "rate", "value at t = 0", default=0.0, span=(1e-6, 1e-3))
 
     def check(self) -> None:
+        if max(self.start, self.end) > self.peak:
+            higher = "start" if self.start > self.peak else "end"
+            raise ParameterError(f"WSD.{higher} must be <= its peak of {self.peak}, got {getattr(self, higher)}")
         if self.shape == "exponential" and self.end <= 0:
             raise ParameterError(f"WSD.end must be > 0 rate for an exponential decay, got {self.end}")
 

@@ -107,7 +107,7 @@ class Exponential(Shape):
     start: float = number("a", "rate", "value at t = 0", span=(1e-4, 1.0))
     factor: float = number("\\gamma", "", "what the value is multiplied by", gt=0, le=1, span=(0.9, 0.999))
     updates: Length = rest("its length; for ever if left out")
-    period: float = number("P", "updates", "how long one factor takes", default=1.0, gt=0, span=(1, 50))
+    period: float = number("P", "updates", "how long one factor takes", default=1.0, ge=1e-6, span=(1, 50))
 
     def formula(self, t: Any, xp: Any) -> Any:
         return self.start * self.factor ** (t / self.period)
@@ -182,7 +182,7 @@ class InverseTime(Shape):
     start: float = number("a", "rate", "value at t = 0", span=(1e-4, 1.0))
     decay: float = number("\\gamma", "", "how much the divisor grows per period", ge=0, span=(1e-3, 1.0))
     updates: Length = rest("its length; for ever if left out")
-    period: float = number("P", "updates", "the unit of time", default=1.0, gt=0, span=(1, 50))
+    period: float = number("P", "updates", "the unit of time", default=1.0, ge=1e-6, span=(1, 50))
 
     def formula(self, t: Any, xp: Any) -> Any:
         return self.start / (1 + self.decay * t / self.period)
