@@ -39,8 +39,8 @@ def lint(schedule: Schedule, updates: int | None = None) -> list[Finding]:
     >>> from learnrate.schedules import Cosine, Linear
     >>> for finding in lint(Linear(0, 1e-3, 500) >> Cosine(1e-3, 0, 9500), updates=250):
     ...     print(finding)
-    error: peak never reached (highest 0.0005, peak 0.001, run 250). Shorten the warmup: the run ends during it.
-    warning: schedule longer than the run (schedule 10000, run 250, last rate 0.0005). Bind it to the run: .over(250).
+    error: peak never reached (highest 0.000498, peak 0.001, run 250). The run ends before the peak; shorten it: .fit(250).
+    warning: schedule longer than the run (schedule 10000, run 250, last rate 0.000498). Shorten it: .fit(250).
     """
     run = _run(schedule, updates)
     return [finding for check in RULES.values() for finding in check(schedule, run)]
@@ -86,7 +86,7 @@ def peak_never_reached(schedule: Schedule, run: int) -> Iterator[Finding]:
     highest, peak = float(schedule(_times(schedule, run)).max()), schedule.peak
     if highest < peak * (1 - 1e-9):
         evidence = {"highest": highest, "peak": peak, "run": run}
-        advice = "Shorten the warmup: the run ends during it."
+        advice = f"The run ends before the peak; shorten it: .fit({run})."
         yield Finding("peak never reached", "error" if highest <= 0.9 * peak else "note", evidence, advice)
 
 
@@ -97,7 +97,7 @@ def longer_than_the_run(schedule: Schedule, run: int) -> Iterator[Finding]:
         last, end = float(schedule(run - 1)), float(schedule(schedule.length))
         if last > 1.1 * end + 0.01 * schedule.peak or last < 0.9 * end:
             evidence = {"schedule": schedule.length, "run": run, "last rate": last}
-            yield Finding("schedule longer than the run", "warning", evidence, f"Bind it to the run: .over({run}).")
+            yield Finding("schedule longer than the run", "warning", evidence, f"Shorten it: .fit({run}).")
 
 
 @rule
@@ -106,7 +106,7 @@ def shorter_than_the_run(schedule: Schedule, run: int) -> Iterator[Finding]:
     length = schedule.length
     if 0 < length < SHORT * run:
         evidence = {"schedule": length, "run": run, "times too short": round(run / length, 3), "rate": schedule(length)}
-        advice = "The rest of the run is trained at the last rate; count updates, not epochs, and bind it to the run."
+        advice = f"The rest is trained at the last rate; count updates, not epochs, or stretch it: .fit({run})."
         yield Finding("schedule shorter than the run", "warning", evidence, advice)
 
 
