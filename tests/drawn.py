@@ -1,4 +1,4 @@
-"""Schedules drawn at random for the tests: instances of every class of the catalogue, and expressions of the algebra."""
+"""Schedules drawn at random for the tests: instances of every class, and expressions of the algebra."""
 
 from __future__ import annotations
 
@@ -63,6 +63,12 @@ def composite(rng: random.Random, depth: int = 4) -> Schedule:
         drawn = rng.choice(list(OPERATIONS.values()))(rng, depth - 1)
         if drawn.length <= LONGEST or drawn.length == math.inf:
             return drawn
+
+
+def operands(count: int = 30) -> list[Schedule]:
+    """Random expressions with an end."""
+    rng = random.Random(11)
+    return [ended(rng, 2) for _ in range(count)]
 
 
 def times(schedule: Schedule, rng: random.Random, count: int = 60) -> np.ndarray[Any, np.dtype[np.float64]]:

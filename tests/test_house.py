@@ -41,11 +41,11 @@ DOORS = {
     "findings": "spec",
     "schedule": "formula clock findings",
     "schedules": "schedule",
-    "notation": "schedule",
+    "notation": "schedules",
     "feedback": "schedule",
     "linting": "schedules",
     "optimizers": "spec",
-    "policy": "schedules notation feedback optimizers",
+    "policy": "notation feedback optimizers",
     "trace": "policy",
     "runs": "trace",
     "comparison": "runs",
@@ -88,8 +88,6 @@ PACKAGES = {
 # Which rooms may import by a name held in a string, where the door test cannot look, and what for.
 LAZY = {
     "schedule": "plot, latex, code, lint, report: one-line methods that would open a door backwards",
-    "notation": "a form is read by the class that was written, which its own room declares",
-    "policy": "code: a one-line method, written by the bridge of the framework it is code for",
     "tasks": "the embedded tasks, each imported when it is asked for: they need a framework",
     "__init__": "the bridges: importing the library must import no framework",
 }

@@ -21,7 +21,7 @@ Length = int | str | None
 
 FOREVER = math.inf
 
-_TEXT = re.compile(r"(\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE]([+-]?\d{1,2}))?\s*(%|ep|tok|smp)")
+_TEXT = re.compile(r"(\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE]([+-]?\d{1,2}))?\s*(%|ep|tok|smp)", re.ASCII)
 _LARGEST = 2**53
 _UNITS = {
     "ep": ("updates_per_epoch", "epochs"),

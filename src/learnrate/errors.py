@@ -18,6 +18,8 @@ They are raised where the value is built, and state the rule, the unit, the valu
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class LearnrateError(Exception):
     """The root of every error that learnrate raises."""
@@ -52,7 +54,9 @@ class StateError(LearnrateError, ValueError):
 
 
 class TaskError(LearnrateError, ValueError):
-    """A task that breaks the run protocol."""
+    """A task that breaks the run protocol; `trace` is what its run had recorded until then, or None."""
+
+    trace: Any = None
 
 
 class TraceFileError(LearnrateError, ValueError):

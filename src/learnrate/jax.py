@@ -99,7 +99,7 @@ class Traced:
 
     def hold(self, t: Any, length: float) -> Any:
         # chosen, not clipped: no gradient flows back from the end, where it may be infinite
-        return jnp.where(t >= 0, jnp.where(t < length, t, min(length, LATEST)), 0)
+        return jnp.where(t >= 0, jnp.where(t < length, t, min(float(length), LATEST)), 0.0)
 
     def once(self, owner: object, t: Any, compute: Callable[[], Any]) -> Any:
         return compute() if self._memory is None else self._memory.once(owner, t, compute)

@@ -39,7 +39,7 @@ def lint(schedule: Schedule, updates: int | None = None) -> list[Finding]:
     >>> from learnrate.schedules import Cosine, Linear
     >>> for finding in lint(Linear(0, 1e-3, 500) >> Cosine(1e-3, 0, 9500), updates=250):
     ...     print(finding)
-    error: peak never reached (highest 0.000498, peak 0.001, run 250). The run ends before the peak; shorten it: .fit(250).
+    error: peak never reached (highest 0.000498, peak 0.001, run 250). The run ends before it: .fit(250).
     warning: schedule longer than the run (schedule 10000, run 250, last rate 0.000498). Shorten it: .fit(250).
     """
     run = _run(schedule, updates)
@@ -86,7 +86,7 @@ def peak_never_reached(schedule: Schedule, run: int) -> Iterator[Finding]:
     highest, peak = float(schedule(_times(schedule, run)).max()), schedule.peak
     if highest < peak * (1 - 1e-9):
         evidence = {"highest": highest, "peak": peak, "run": run}
-        advice = f"The run ends before the peak; shorten it: .fit({run})."
+        advice = f"The run ends before it: .fit({run})."
         yield Finding("peak never reached", "error" if highest <= 0.9 * peak else "note", evidence, advice)
 
 

@@ -13,7 +13,7 @@ import math
 import numbers as abc_numbers
 import random
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Generic, Self, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Generic, NoReturn, Self, TypeVar, dataclass_transform
 
 from .errors import ParameterError, UnknownName
 
@@ -68,10 +68,11 @@ class Number(Kind):
             raise ValueError(f"be a finite number{self._in_unit}, got {shorten(value)}")
         if self.whole and plain != math.floor(plain):
             raise ValueError(f"be {noun}{self._in_unit}, got {shorten(value)}")
-        if not (self.gt < plain < self.lt and self.ge <= plain <= self.le):
-            broken = next(rule for rule, kept in self._rules(plain) if not kept)
+        exact: float = int(value) if self.whole else plain  # type: ignore[call-overload]
+        if not (self.gt < exact < self.lt and self.ge <= exact <= self.le):
+            broken = next(rule for rule, kept in self._rules(exact) if not kept)
             raise ValueError(f"be {broken}{self._unit}, got {shorten(value)}")
-        return int(value) if self.whole else plain  # type: ignore[call-overload]
+        return exact
 
     def draw(self, rng: random.Random) -> float | int | None:
         if self.optional and rng.random() < 0.3:
@@ -199,13 +200,23 @@ def numbers(symbol: str, unit: str, help: str, rising: bool = False, **rules: An
 
 T = TypeVar("T", bound="type")
 
+FORMS: list[Registry[Any]] = []
+"""The registries whose classes can be written down and read back; each enters itself when it is made."""
+
 
 class Registry(Generic[T]):
-    """Names to classes, in the order they were declared. An unknown name is an error that lists the known ones."""
+    """Names to classes, in the order they were declared. An unknown name is an error that lists the known ones.
 
-    def __init__(self, noun: str) -> None:
+    `form` says how its classes are read back: "text" (in text by their name, and in JSON), "json" (in JSON only), or
+    not at all, when it is left out.
+    """
+
+    def __init__(self, noun: str, form: str = "") -> None:
         self.noun = noun
+        self.form = form
         self._entries: dict[str, T] = {}
+        if form:
+            FORMS.append(self)
 
     def add(self, name: str, entry: T) -> None:
         known = self._entries.get(name)
@@ -250,6 +261,35 @@ def shorten(value: object, width: int = 80) -> str:
     except (ValueError, RecursionError):  # an int beyond the digit limit, or something nested too deep
         text = f"<{type(value).__name__}>"
     return text if len(text) <= width else text[: width - 3] + "..."
+
+
+NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+"""How JSON, which has no such numbers, spells them."""
+
+
+def spelled(value: Any) -> Any:
+    """A float that is not finite as its text in `NOT_FINITE`; everything else as it is."""
+    return repr(float(value)) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def unspelled(value: Any) -> Any:
+    """The inverse of `spelled`; other text stays text."""
+    return NOT_FINITE.get(value, value) if isinstance(value, str) else value
+
+
+class FrozenDict(dict[str, Any]):
+    """A dict that cannot be changed, so that a value can hold one and still be hashed."""
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError("this mapping is part of a value and cannot be changed; .replace(...) makes a changed copy")
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrozenDict, (dict(self),)
 
 
 @dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(declare, number, choice, flag, numbers))
@@ -343,6 +383,10 @@ class Declared:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({arguments(self)})"
+
+    def __str__(self) -> str:
+        """`repr`, unless that would fill the memory: what is added to itself 40 times has 2**40 terms."""
+        return repr(self) if self._weight <= 100_000 else shorten(self)
 
 
 def _rebuild(cls: type[Declared], values: dict[str, Any]) -> Declared:

@@ -1,0 +1,177 @@
+"""Lint: each rule finds its fault, with numbers that are right, and a sound schedule has none."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import learnrate as lr
+from drawn import composite
+from learnrate import Constant, Cosine, Exponential, Interpolation, Linear, NaturalExponential, Schedule
+from learnrate.errors import ParameterError, UnboundError
+from learnrate.findings import SEVERITIES, Finding
+from learnrate.linting import RULES, lint
+
+
+@pytest.fixture(autouse=True)
+def _every_floating_point_warning_is_an_error() -> Iterator[None]:
+    with np.errstate(all="raise"):
+        yield
+
+
+SOUND = [
+    (Linear(0, 3e-4, "5%") >> Cosine(3e-4, 3e-5)).over(1000),
+    Cosine(1, 0, 100),
+    Cosine(1, 0, 10).repeat(10),
+    lr.WSD(1, 0.1, 1000),
+    lr.OneCycle(0.1, 300),
+    lr.Step(0.1, 0.1, 30, 90),
+    Cosine(1, 0, 100) * lr.Noise(0.1, updates=100),
+]
+
+
+@pytest.mark.parametrize("schedule", SOUND, ids=str)
+def test_a_sound_schedule_has_no_findings(schedule: Schedule) -> None:
+    assert lint(schedule) == schedule.lint() == []
+
+
+def test_open_ended_ones_are_judged_for_a_run() -> None:
+    for schedule in (Constant(0.1), Exponential(0.1, 0.999), Linear(0, 1, 10) >> lr.InverseSqrt(1, 10)):
+        assert schedule.lint(updates=200) == []
+        with pytest.raises(UnboundError, match="say how long the run is: updates="):
+            schedule.lint()
+    with pytest.raises(UnboundError, match="bind it with"):
+        Cosine(1).lint()
+    for wrong in (-1, 1.5, "100"):
+        with pytest.raises(ParameterError, match="must be"):
+            Constant(1).lint(updates=wrong)
+
+
+FAULTS: dict[str, tuple[Schedule, int | None, str, str, dict[str, float]]] = {
+    "negative_rate": (
+        Linear(1, -1, 10),
+        None,
+        "negative rate",
+        "error",
+        {"update": 6, "rate": -0.2, "lowest": -0.8},
+    ),
+    "zero_run": (Constant(0, 10), None, "rate is always 0", "error", {"run": 10}),
+    "peak_never_reached": (
+        Linear(0, 1e-3, 500) >> Cosine(1e-3, 5e-4, 9500),
+        250,
+        "peak never reached",
+        "error",
+        {"highest": 1e-3 * 249 / 500, "peak": 1e-3, "run": 250},
+    ),
+    "longer_than_the_run": (
+        Cosine(1, 0, 1000),
+        400,
+        "schedule longer than the run",
+        "warning",
+        {"schedule": 1000, "run": 400, "last rate": Cosine(1, 0, 1000)(399)},
+    ),
+    "shorter_than_the_run": (
+        Cosine(1, 0.01, 100),
+        1000,
+        "schedule shorter than the run",
+        "warning",
+        {"schedule": 100, "run": 1000, "times too short": 10, "rate": 0.01},
+    ),
+    "long_warmup": (
+        Linear(0, 1, 80) >> Linear(1, 0, 20),
+        None,
+        "warmup takes most of the run",
+        "warning",
+        {"peak at": 80, "run": 100},
+    ),
+    "rising_past_the_end": (
+        NaturalExponential(1e-3, -0.01),
+        100,
+        "rate rises past the end of the run",
+        "note",
+        {"run": 100},
+    ),
+}
+
+
+def test_every_rule_has_its_fault_here() -> None:
+    assert set(FAULTS) == set(RULES)
+
+
+@pytest.mark.parametrize("rule", FAULTS)
+def test_each_rule_finds_its_fault(rule: str) -> None:
+    schedule, updates, name, severity, evidence = FAULTS[rule]
+    found = [finding for finding in lint(schedule, updates) if finding.name == name]
+    assert len(found) == 1
+    assert found == list(RULES[rule](schedule, updates or int(schedule.length)))
+    assert found[0].severity == severity
+    assert (
+        evidence.items()
+        <= {
+            key: pytest.approx(value, rel=1e-9) if key in evidence else value
+            for key, value in found[0].evidence.items()
+        }.items()
+    )
+    assert found[0].advice.endswith(".")
+
+
+@pytest.mark.parametrize("rule", FAULTS)
+def test_each_rule_is_silent_when_the_fault_is_mended(rule: str) -> None:
+    mended: dict[str, tuple[Schedule, int]] = {
+        "negative_rate": (Linear(1, -1, 10).clip(0), 10),
+        "zero_run": (Constant(1e-9, 10), 10),
+        "peak_never_reached": (Linear(0, 1e-3, 500) >> Cosine(1e-3, 5e-4, 9500), 501),
+        "longer_than_the_run": (Cosine(1, 0, 1000), 1000),
+        "shorter_than_the_run": (Cosine(1, 0.01, 100), 120),
+        "long_warmup": (Linear(0, 1, 10) >> Linear(1, 0, 90), 100),
+        "rising_past_the_end": (NaturalExponential(1e-3, -0.01).cut(100), 100),
+    }
+    schedule, updates = mended[rule]
+    assert list(RULES[rule](schedule, updates)) == []
+
+
+def test_a_rise_to_the_end_is_no_warmup() -> None:
+    assert [finding.severity for finding in Linear(0, 1, 100).lint()] == ["note"], "0.99 of 1 is reached"
+
+
+def test_any_schedule_can_be_linted() -> None:
+    rng = random.Random(6)
+    for _ in range(40):
+        schedule = composite(rng, 3)
+        for updates in (0, 1, 2, 50, 3000):
+            for finding in schedule.lint(updates=updates):
+                assert finding.severity in SEVERITIES
+                assert all(isinstance(value, (int, float)) for value in finding.evidence.values())
+                assert str(finding).startswith(f"{finding.severity}: {finding.name}")
+
+
+def test_long_runs_are_seen_on_a_grid() -> None:
+    assert [f.name for f in (Linear(1, -1, 10**7)).lint()] == ["negative rate"]
+    assert Cosine(1, 0, 10**7).lint() == []
+
+
+# --- findings are values
+
+
+def test_findings_are_values() -> None:
+    one = Finding("loss is NaN", "error", {"update": 3, "loss": float("nan")}, "Lower the rate.")
+    assert one == Finding("loss is NaN", "error", {"update": 3, "loss": float("nan")}, "Lower the rate.")
+    assert hash(one) == hash(Finding("loss is NaN", "error", {"loss": float("nan"), "update": 3}, "Lower the rate."))
+    assert one != Finding("loss is NaN", "error", {"update": 3, "loss": 1.0}, "Lower the rate.")
+    assert one != Finding("loss is NaN", "error", {"update": 3}, "Lower the rate.")
+    assert one.to_json()["evidence"] == {"update": 3, "loss": "nan"}
+    assert str(Finding("a", "note", {}, "B.")) == "note: a. B."
+    with pytest.raises(ParameterError, match="severity must be one of error, warning, note, got 'fatal'"):
+        Finding("a", "fatal", {}, "B.")
+
+
+def test_the_evidence_is_kept_as_it_was() -> None:
+    evidence: dict[str, Any] = {"update": 1}
+    finding = Finding("a", "note", evidence, "B.")
+    evidence["update"] = 2
+    assert finding.evidence == {"update": 1}
+    assert Interpolation([0, 10], [1, 0.5]).lint() == []
