@@ -41,6 +41,17 @@ WRITTEN = {
 }
 """Pages that people write, in which some blocks are generated, and their language."""
 
+EXTRAS = {
+    "torch": "attaches schedules to optimizers, builds policies, trains the embedded tasks",
+    "plot": "pictures of schedules, report pages",
+    "cli": "the command `learnrate`",
+    "jax": "schedules called inside `jit` and given to optax",
+    "tasks": "the images of the embedded tasks; they train with `torch`",
+}
+"""What each extra is used for today; of one that is not here, nothing is imported yet."""
+
+UNUSED = "nothing yet: declared for a coming part"
+
 DIGITS = ROOT / "benchmarks" / "results" / "compare_digits.json"
 
 BLOCK = re.compile(r"(<!-- generated: ([\w-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -175,12 +186,33 @@ def digits_block(say: Mapping[str, str]) -> str:
         "",
     )
     table = reference.table([say.get(word, word) for word in head], rows)
-    return f"```text\n{textwrap.fill(saved['verdict'], 110)}\n```\n\n{table}"
+    return f"{_called(saved)}\n\n```text\n{textwrap.fill(saved['verdict'], 110)}\n```\n\n{table}"
+
+
+def _called(saved: Mapping[str, Any]) -> str:
+    """The call that makes such an answer."""
+    seeds = saved["seeds"]
+    first = f" --seed {seeds[0]}" if seeds[0] else ""
+    return f"```console\n$ learnrate compare {saved['task']} --seeds {len(seeds)}{first}\n```"
 
 
 def _row(saved: dict[str, Any]) -> Row:
     gap = saved["difference"]
     return Row(**saved | {"policy": None, "difference": Difference(**gap) if gap else None})
+
+
+def extras_block(say: Mapping[str, str]) -> str:
+    """What each extra of pyproject.toml brings, and what it is used for; those for developers are left out."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    rows = []
+    for extra, packages in declared.items():
+        names = ", ".join(re.split(r"[^\w-]", package)[0] for package in packages)
+        use = EXTRAS.get(extra, UNUSED)
+        if extra not in ("all", "test", "dev"):
+            rows.append((f"`{extra}`", names, say.get(use, use)))
+    whole = ("all of these", "everything that exists")
+    rows.append(("`all`", *(say.get(text, text) for text in whole)))
+    return reference.table([say.get(word, word) for word in ("extra", "brings", "used for")], rows)
 
 
 def example_block(say: Mapping[str, str]) -> str:
@@ -192,6 +224,7 @@ BLOCKS: dict[str, Callable[[Mapping[str, str]], str]] = {
     "catalogue": catalogue_block,
     "rooms": rooms_block,
     "digits": digits_block,
+    "extras": extras_block,
     "example": example_block,
 }
 

@@ -172,7 +172,15 @@ def _composite_formula(cls: type[Schedule]) -> str:
 
 
 def composite_latex(cls: type[Schedule]) -> str:
-    """The formula of an operation on any f, or nothing where it depends on the numbers given."""
+    """The formula of an operation on any f, or nothing where it depends on the numbers given.
+
+    Where it cannot be said with every parameter given, one that may be left out is.
+    """
+    optional = [name for name in cls.kinds if cls._defaults.get(name, REQUIRED) is None]
+    return next(filter(None, (_operation_latex(cls, without) for without in (None, *optional))), "")
+
+
+def _operation_latex(cls: type[Schedule], without: str | None) -> str:
     symbols = formula.Symbols()
 
     def operand(name: str) -> Any:
@@ -187,6 +195,8 @@ def composite_latex(cls: type[Schedule]) -> str:
         for name, kind in cls.kinds.items()
     }
     values |= {"body": operand("f"), "parts": [operand("a"), operand("b")]}
+    if without is not None:
+        values[without] = None
     try:
         node = cls.formula(types.SimpleNamespace(**values), symbols.t, symbols)  # type: ignore[attr-defined]
         return formula.latex(symbols.node(node), "\\eta(t)")

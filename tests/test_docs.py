@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
+import inspect
+import json
 import re
 import shlex
 import tomllib
@@ -16,11 +19,12 @@ import pytest
 import typer
 
 import learnrate as lr
-from learnrate.cli import app
+from learnrate.cli import app, compare
 from learnrate.cli.lineup import CONTENDERS, lineup
 from learnrate.cli.lineup import SCHEDULES as LINED_UP
 from learnrate.schedule import SCHEDULES, Shape
 from learnrate.spec import number
+from learnrate.tasks.digits import BATCH
 
 ROOT = Path(__file__).parents[1]
 PAIRS = [("README.md", "README.zh-CN.md"), ("docs/guide.md", "docs/guide.zh-CN.md")]
@@ -99,6 +103,21 @@ def test_a_new_schedule_is_in_the_documentation_at_once(generate: ModuleType) ->
     assert ">Cubic</text>" in made["docs/images/catalogue.svg"]
     assert made["docs/images/gallery/Cubic.svg"].startswith("<svg")
     assert all("docs/reference/schedules.md#cubic" in made[path] for path in PAIRS[0])
+
+
+def test_the_extras_are_used_as_the_table_says(generate: ModuleType) -> None:
+    """An extra has a use exactly when the library imports something that it brings."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "src").rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+    imported = {name.partition(".")[0].replace("sklearn", "scikit-learn") for name in names}
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|$", generate.extras_block({}), re.MULTILINE)
+    declared = tomllib.loads(text("pyproject.toml"))["project"]["optional-dependencies"]
+    assert [extra for extra, _, _ in rows] == [*(e for e in declared if e not in ("all", "test", "dev")), "all"]
+    for extra, packages, use in rows[:-1]:
+        assert (use != generate.UNUSED) == bool(imported & set(packages.split(", "))), extra
+    assert set(generate.EXTRAS) <= set(declared)
 
 
 def test_every_schedule_has_its_formula_or_meaning(generate: ModuleType) -> None:
@@ -216,7 +235,16 @@ def test_scripts_and_files_in_the_pages_exist(page: str) -> None:
 
 def test_the_numbers_in_words_are_so() -> None:
     assert len(lineup(100, "min")) == 20
-    assert "with twenty policies and three seeds each" in " ".join(text("README.md").split())
+    readme = " ".join(text("README.md").split())
+    assert "with twenty policies, on three seeds each unless `--seeds` says otherwise" in readme
+    assert inspect.signature(compare).parameters["seeds"].default == 3
+    peaks = [CONTENDERS[name].peak for name in ("sgd", "adamw")]
+    for page in PAIRS[0]:
+        assert all(f"{peak:g}" in words(page) for peak in peaks)
+    assert "{:g} for SGD and {:g} for AdamW".format(*peaks) in readme
+    assert f"Batches of {BATCH} " in readme
+    saved = json.loads(text("benchmarks/results/compare_digits.json"))
+    assert not {10, 11, 12} & set(saved["seeds"])  # those that chose the peaks
     assert (len(LINED_UP), len(CONTENDERS)) == (10, 2)
     assert "ten schedules for each of two optimizers" in " ".join(text("docs/guide.md").split())
 
@@ -234,6 +262,7 @@ def test_the_task_of_the_guide_runs(tmp_path: Path) -> None:
     }
     traces = {name: [lr.run(mine, policy, seed, updates=40) for seed in range(2)] for name, policy in policies.items()}
     assert {trace.ended for runs in traces.values() for trace in runs} == {"finished"}
+    assert {trace.meta["rate"] for runs in traces.values() for trace in runs} == {"task"}
     assert len(traces["good"][0].evaluations["val_loss"]) == 10
     assert lr.comparison.compare(traces).rows[-1].name == "too low"
 
