@@ -285,6 +285,8 @@ def test_a_rule_is_a_value(name: str) -> None:
     lambda state: state | {"factor": -1.0}, lambda state: state | {"factor": "nan"},
     lambda state: state | {"bad": -1}, lambda state: state | {"bad": 1.5}, lambda state: state | {"bad": True},
     lambda state: state | {"best": "low"}, lambda state: state | {"best": [1]}, lambda state: state | {"factor": None},
+    lambda state: state | {"best": 10**400}, lambda state: state | {"best": -(10**400)},
+    lambda state: state | {"bad": 10**400}, lambda state: state | {"best": np.zeros(2)},
 ])  # fmt: skip
 def test_a_damaged_state_is_refused(name: str, damage: Any) -> None:
     rule = RULES[name]()
@@ -292,7 +294,7 @@ def test_a_damaged_state_is_refused(name: str, damage: Any) -> None:
         rule(damage(rule.start()), 1.0)
 
 
-@pytest.mark.parametrize("metric", [None, "0.5", True, [1.0], 1j, {"loss": 1}, np.zeros(2), np.zeros(0)])
+@pytest.mark.parametrize("metric", [None, "0.5", True, [1.0], 1j, {"loss": 1}, np.zeros(2), np.zeros(0), 10**400])
 def test_a_metric_is_one_number(metric: Any) -> None:
     with pytest.raises(UsageError, match="metric"):
         Plateau()(Plateau().start(), metric)

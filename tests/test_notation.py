@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import functools
 import inspect
 import json
 import math
+import operator
 import os
 import random
 import subprocess
@@ -200,6 +202,52 @@ def test_long_chains_and_tables_are_read_back() -> None:
     same_after_every_form(Chain([schedules.Linear(k, k + 1, 2) for k in range(900)]).cut(7))
 
 
+@pytest.mark.parametrize("sign", ["+", "*"])
+@pytest.mark.parametrize("terms", range(2, 9))
+def test_terms_are_joined_from_left_to_right(sign: str, terms: int) -> None:
+    """Floating-point sums and products depend on the order, so only Python's own order is the same value."""
+    join = {"+": operator.add, "*": operator.mul}[sign]
+    some = [schedules.Constant((-1) ** k * 0.1 * (k + 1)) for k in range(terms)]
+    grouped = [join(a, b) for a, b in zip(some, reversed(some), strict=True)]
+    for parts in (some, grouped, [*grouped[:1], *some], [*some, *grouped[:1]], [2 * some[0], *some[1:]]):
+        value = functools.reduce(join, parts)
+        assert parse(repr(value)) == value
+        assert parse(repr(value)).parameters() == value.parameters()
+
+
+def test_numbers_among_factors_are_joined_as_python_does() -> None:
+    for text in ("2 * Constant(.1) * Constant(.3) * 3 * Constant(.7)", "Constant(.1) * 3 * Constant(.2) * 5"):
+        assert parse(text) == python(text)
+
+
+@pytest.mark.parametrize("sign", ["+", "*", ">>"])
+def test_a_thousand_terms_are_read_back(sign: str) -> None:
+    text = f" {sign} ".join(["Linear(0.5, 1.0, 3)"] * 1000)
+    value = parse(text)
+    assert len(value.parts) == 1000
+    assert repr(value) == text
+
+
+def test_a_registry_of_ones_own_is_readable_once_it_says_so() -> None:
+    spices: spec.Registry[type[spec.Declared]] = spec.Registry("spice", form="text")
+    try:
+
+        class Pepper(spec.Declared):
+            heat: float = spec.number("h", "", "how hot")
+
+        spices.add("Pepper", Pepper)
+        same_after_every_form(Pepper(3.0))
+    finally:
+        spec.FORMS.remove(spices)
+    with pytest.raises(NotationError, match="unknown schedule 'Pepper'"):
+        parse("Pepper(3)")
+
+
+def test_a_module_prefix_is_told_to_go() -> None:
+    with pytest.raises(NotationError, match="names stand alone"):
+        parse("lr.Linear(0, 1, 2)")
+
+
 def test_a_new_schedule_is_readable_at_once() -> None:
     class Newcomer(Shape):
         height: float = spec.number("h", "rate", "how high")
@@ -281,7 +329,7 @@ REFUSED = [
     ("Cosine(1, 0, 3ep)", 1, 14, "in quotes: '5%', '3ep'"),
     ("Cosine(1, 0, 5%)", 1, 15, "in quotes: '5%', '3ep'"),
     ("Cosine(1, 0, '5 percent')", 1, 14, "Cosine.updates must be a number of updates or text"),
-    ("Cosine(1, 0, 10,\n    power=0)", 2, 11, "Cosine.power must be > 0 and <= 100, got 0"),
+    ("Cosine(1, 0, 10,\n    power=0)", 2, 11, "Cosine.power must be > 0, got 0"),
     ("Linear(0, 1, -3)", 1, 14, "Linear.updates must be >= 0"),
     ("Constant()", 1, 1, "Constant.value is missing"),
     ("Constant(1, 2, 3)", 1, 1, "takes at most 2 values"),
@@ -332,10 +380,10 @@ def test_refusals_say_where_and_why(text: str, line: int, column: int, reason: s
 
 
 def test_the_constructors_own_error_stays_attached() -> None:
-    with pytest.raises(NotationError, match="Cosine.power must be > 0 and <= 100, got 0") as caught:
+    with pytest.raises(NotationError, match="Cosine.power must be > 0, got 0") as caught:
         parse("Cosine(1, 0, 10, power=0)")
     assert isinstance(caught.value.__cause__, ParameterError)
-    assert str(caught.value.__cause__) == "Cosine.power must be > 0 and <= 100, got 0"
+    assert str(caught.value.__cause__) == "Cosine.power must be > 0, got 0"
 
 
 @pytest.mark.parametrize("wrong", [None, 3, b"Constant(1)", ["Constant(1)"], schedules.Constant(1)])
@@ -407,10 +455,10 @@ def hostile_texts() -> Iterator[str]:
     yield from (f"{letters}()", f"Constant({letters}=1)", f"{ONE}.{letters}()", f"{ONE}.cut({letters}=1)")
     yield "Constant('" + "\\x41" * 100_000 + "')"
     yield "Interpolation([" + "1," * 240_000 + "], [1])"
-    chain = "(" + ">>".join(["Linear(0,1,2)"] * 900) + ")"
+    chain = "(" + ">>".join(["Linear(0,1,2)"] * 1_100) + ")"
     for call in CALLS:
         yield from (ONE + call * 30_000, "Linear(0,1,9)" + call * 200, chain + call * 90)
-    yield "2*" + "*".join([ONE] * 900)
+    yield "2*" + "*".join([ONE] * 2_000)
     yield "+".join([chain] * 3) + "+("
     for times in (9_999, 10_000, 2**53):
         yield f"Linear(0,1).repeat({times},1.0123456789012345).over(9)>>" * 2_000
@@ -598,7 +646,7 @@ def test_only_declared_and_registered_values_are_written() -> None:
 
 def test_what_would_print_without_end_is_refused() -> None:
     grown: Schedule = schedules.Linear(0, 1, 64)
-    for _ in range(40):
+    for _ in range(25):
         grown = grown.extend(64, 32)
     with pytest.raises(NotationError, match="nested more than|too large"):
         to_json(grown)

@@ -8,6 +8,7 @@ import json
 import pickle
 import random
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,14 @@ def test_the_order_of_settings_says_nothing() -> None:
     assert one != Policy("adam", 0.1, {"momentum": 0.9, "nesterov": True})
 
 
+def test_a_switch_is_not_a_number() -> None:
+    on, one = Policy("sgd", 0.1, {"nesterov": True}), Policy("sgd", 0.1, {"nesterov": 1})
+    assert on != one
+    assert one == Policy("sgd", 0.1, {"nesterov": 1.0})
+    assert len({on, one, Policy("sgd", 0.1, {"nesterov": True})}) == 2
+    assert on != "a policy"
+
+
 def test_it_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError, match="replace"):
         FULL.lr = WARM  # type: ignore[misc]
@@ -129,6 +138,9 @@ def test_schedules_lists_all_of_them_lr_first() -> None:
         (lambda: Policy("sgd", "0.1"), "Policy.lr must be a schedule or a number"),  # type: ignore[arg-type]
         (lambda: Policy("sgd", float("nan")), "Policy.lr must be a schedule or a number, got nan"),
         (lambda: Policy("sgd", True), "Policy.lr must be a schedule or a number, got True"),
+        (lambda: Policy("sgd", 10**400), "Policy.lr must be a schedule or a number, got 1000"),
+        (lambda: Policy("sgd", Fraction(10**400)), "Policy.lr must be a schedule or a number"),  # type: ignore[arg-type]
+        (lambda: Policy("adam", 0.1, {"eps": 10**400}), "under 'eps', got 1000"),
         (lambda: Policy("sgd"), "Policy.lr is missing"),
         (lambda: Policy("sgd", 0.1, {"lr": 0.2}), "Policy.lr"),
         (lambda: Policy("adam", 0.1, {"betas": (0.9, 0.99)}), "beta1 and beta2"),  # type: ignore[dict-item]

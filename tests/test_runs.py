@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+import learnrate
 from learnrate.errors import MissingExtra, ParameterError, TaskError, UnboundError, UnknownName, UsageError
+from learnrate.feedback import Plateau
 from learnrate.policy import Policy
 from learnrate.runs import Loop, Run, Task, check_pairing, run, task
-from learnrate.schedules import Constant, Cosine, Linear
+from learnrate.schedules import Constant, Cosine, Function, Linear
 from learnrate.tasks import TASKS, find
 from learnrate.trace import Trace
 
@@ -85,6 +87,8 @@ def test_a_run_shows_everything() -> None:
     assert trace.meta["batch_size"] == 4
     assert trace.meta["evaluation"] == 2
     assert trace.meta["versions"]["numpy"] == np.__version__
+    assert trace.meta["versions"]["learnrate"] == learnrate.__version__
+    assert trace.meta["rate"] == "schedule"
 
 
 def test_the_same_seed_gives_the_same_trace() -> None:
@@ -123,6 +127,15 @@ def test_a_rate_that_the_task_reports_is_the_rate() -> None:
     trace = run(yielding(LOSS | {"rate": 0.25}, LOSS, LEFT, updates=2), FIXED)
     assert trace.rate.tolist() == [0.25, 0.1]
     assert not trace.signals
+    assert trace.meta["rate"] == "task and schedule"
+
+
+def test_a_trace_says_whose_rate_it_holds() -> None:
+    """A task that hears a rule but does not say its rate leaves what the schedule says; the trace admits it."""
+    listening = Policy("sgd", 0.1, feedback=Plateau(patience=0))
+    assert run(yielding(LOSS, LEFT, updates=1), listening).meta["rate"] == "schedule"
+    assert run(yielding(LOSS | {"rate": 0.01}, LEFT, updates=1), listening).meta["rate"] == "task"
+    assert Run(yielding(LOSS), FIXED).trace().meta["rate"] == "schedule"
 
 
 def test_signals_are_nan_where_they_are_absent() -> None:
@@ -264,6 +277,19 @@ def test_an_exception_is_recorded_and_nothing_before_it_is_lost() -> None:
     assert trace.error == "ZeroDivisionError: by zero"
     assert len(trace) == 2
     assert trace.objective == 0.5
+
+
+def test_a_schedule_that_raises_ends_the_run_and_nothing_is_lost() -> None:
+    def rate(t: float) -> float:
+        if t == 2:
+            raise StopIteration("no more")
+        return 0.1
+
+    trace = run(yielding(*[LOSS] * 10, LEFT), Policy("sgd", Function(rate)))
+    assert (trace.ended, trace.error) == ("failed", "StopIteration: no more")
+    np.testing.assert_array_equal(trace.rate, [0.1, 0.1, math.nan])
+    assert len(trace.loss) == 3
+    assert Trace.from_json(trace.to_json()).error == trace.error
 
 
 def test_an_exception_before_the_first_update_is_recorded_too() -> None:
@@ -451,6 +477,19 @@ def test_cost_is_in_full_runs() -> None:
 def test_a_broken_task_is_told_how_to_mend_it(broken: Task, rule: str) -> None:
     with pytest.raises(TaskError, match=rf"task 'loop' .*{rule}"):
         run(broken, FIXED)
+
+
+def test_the_error_of_a_broken_task_carries_what_was_recorded() -> None:
+    with pytest.raises(TaskError) as caught:
+        run(yielding(LOSS, LOSS, {"loss": "low"}), FIXED, seed=3)
+    assert isinstance(caught.value.trace, Trace)
+    assert caught.value.trace.loss.tolist() == [1.0, 1.0]
+    assert (caught.value.trace.seed, caught.value.trace.ended) == (3, "failed")
+    assert caught.value.trace.error == str(caught.value)
+    assert pickle.loads(pickle.dumps(caught.value)).trace == caught.value.trace
+    with pytest.raises(TaskError) as early:
+        task(1, "left")(3)  # type: ignore[arg-type]
+    assert early.value.trace is None
 
 
 def test_a_horizon_beyond_a_task_that_cannot_know_it() -> None:

@@ -13,7 +13,7 @@ from .policy import Policy
 from .runs import run, task
 from .schedule import Schedule
 from .schedules import *  # noqa: F403 - one flat namespace; tests compare it with the registry
-from .trace import Trace
+from .trace import Trace, load_traces, save_traces
 
 __version__ = "0.1.0"
 
@@ -24,7 +24,7 @@ __all__ = sorted(
     {
         *schedules.__all__,
         *("Finding", "Greedy", "LearnrateError", "Plateau", "Policy", "Schedule", "Trace"),
-        *("errors", "parse", "run", "schedules", "task"),
+        *("errors", "load_traces", "parse", "run", "save_traces", "schedules", "task"),
     }
 )
 

@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from .errors import ParameterError, StateError, UsageError
-from .spec import Declared, Registry, choice, number, shorten
+from .spec import NOT_FINITE, Declared, Registry, choice, number, shorten, spelled, unspelled
 
 State = dict[str, Any]
 
-RULES: Registry[type[Rule]] = Registry("feedback rule")
+RULES: Registry[type[Rule]] = Registry("feedback rule", form="text")
 
 _MODES = ("min", "max")
 _SPREAD = {"torch": "rel", "paddle": "rel", "optax": "rel", "keras": "abs"}
@@ -78,8 +78,8 @@ def metric_value(metric: Any) -> float:
         if isinstance(plain, (bool, str, bytes)):
             raise TypeError
         return float(plain)
-    except (TypeError, ValueError, RuntimeError):  # RuntimeError: what torch says to .item() of many
-        raise UsageError(f"a metric must be one number, got {shorten(metric)}") from None
+    except (TypeError, ValueError, RuntimeError, OverflowError):  # RuntimeError: what torch says to .item() of many
+        raise UsageError(f"a metric must be one number that fits a float, got {shorten(metric)}") from None
 
 
 class Plateau(Rule):
@@ -350,12 +350,10 @@ class Greedy(Rule):
 
 def _plain(value: Any) -> Any:
     """JSON has no NaN and no infinity: they travel as text."""
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return repr(value) if isinstance(value, float) and not math.isfinite(value) else value
+    return [_plain(item) for item in value] if isinstance(value, list) else spelled(value)
 
 
-_NOT_FINITE = ("nan", "inf", "-inf")
+_MOST_REPORTS = 2**53
 
 
 def _number(name: str, key: str, value: Any, like: Any) -> Any:
@@ -365,11 +363,14 @@ def _number(name: str, key: str, value: Any, like: Any) -> Any:
     if like is None and value is None:
         return None
     if type(like) is int:
-        if type(value) is int and value >= 0:
+        if type(value) is int and 0 <= value <= _MOST_REPORTS:
             return value
         raise StateError(f"{name} state: {key} must be a whole number >= 0, got {shorten(value)}")
-    if not isinstance(like, list) and (type(value) in (int, float) or value in _NOT_FINITE):
-        return float(value)
+    if not isinstance(like, list) and (type(value) in (int, float) or (isinstance(value, str) and value in NOT_FINITE)):
+        try:
+            return float(unspelled(value))
+        except OverflowError:
+            raise StateError(f"{name} state: {key} must be a number that fits a float, got {shorten(value)}") from None
     raise StateError(
         f"{name} state: {key} must be {'a list of numbers' if isinstance(like, list) else 'a number'}, "
         f"got {shorten(value)}"

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
-import math
 import numbers as abc_numbers
 import random
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from .errors import NotationError, UnknownName
 from .feedback import RULES, Rule
 from .notation import from_json, to_json
 from .schedule import SCHEDULES, Schedule
+from .schedule.contract import _above
 from .schedules import Constant
-from .spec import Declared, Kind, Number, Registry, arguments, declare, draw, shorten, unknown
+from .spec import Declared, FrozenDict, Kind, Number, Registry, arguments, declare, draw, shorten, unknown
 
 Setting = float | int | bool | str | Schedule
 
 _CATALOGUE = "learnrate.schedules"
 
-_LAZY = {"torch": "learnrate.torch"}
-"""Bridges that print a policy as code; they are rooms above this one, so they are imported when asked."""
+_TARGETS = ("torch",)
+"""The frameworks whose bridges print a policy as code."""
 
-POLICIES: Registry[type[Policy]] = Registry("policy")
+POLICIES: Registry[type[Policy]] = Registry("policy", form="text")
 
 _RESERVED = {
     "lr": "the learning rate is Policy.lr",
@@ -32,21 +31,6 @@ _RESERVED = {
     "params": "parameters belong to the model",
     "type": "the JSON form uses this name",
 }
-
-
-class FrozenDict(dict[str, Any]):
-    """A dict that cannot be changed, so that a value can hold one and still be hashed."""
-
-    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise TypeError("this mapping is part of a value and cannot be changed; .replace(...) makes a changed copy")
-
-    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return hash(frozenset(self.items()))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return FrozenDict, (dict(self),)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,6 +46,14 @@ class OptimizerName(Kind):
         return rng.choice(("sgd", "adamw", "rmsprop"))
 
 
+def _finite(value: Any) -> float | None:
+    """A number as a float; None for what is none, and for what a float cannot hold."""
+    try:
+        return Number("", "", "").read(value)
+    except ValueError:
+        return None
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Rate(Kind):
     """A schedule; a number stands for one that never changes."""
@@ -69,9 +61,10 @@ class Rate(Kind):
     def read(self, value: Any) -> Schedule:
         if isinstance(value, Schedule):
             return value
-        if isinstance(value, abc_numbers.Real) and not isinstance(value, bool) and math.isfinite(value):
-            return Constant(float(value))
-        raise ValueError(f"be a schedule or a number, got {shorten(value)}")
+        number = _finite(value)
+        if number is None:
+            raise ValueError(f"be a schedule or a number, got {shorten(value)}")
+        return Constant(number)
 
     def draw(self, rng: random.Random) -> Schedule:
         name = rng.choice([name for name, cls in SCHEDULES.items() if cls.__module__.startswith(_CATALOGUE)])
@@ -97,11 +90,10 @@ class Settings(Kind):
     def _setting(self, name: Any, value: Any) -> Setting:
         if isinstance(value, (bool, str, Schedule)):
             return value
-        if isinstance(value, abc_numbers.Integral):
-            return int(value)
-        if isinstance(value, abc_numbers.Real) and math.isfinite(value):
-            return float(value)
-        raise ValueError(f"hold a finite number, a bool, text or a schedule under {name!r}, got {shorten(value)}")
+        number = _finite(value)
+        if number is None:
+            raise ValueError(f"hold a finite number, a bool, text or a schedule under {name!r}, got {shorten(value)}")
+        return int(value) if isinstance(value, abc_numbers.Integral) else number
 
     def draw(self, rng: random.Random) -> FrozenDict:
         drawn: dict[str, Any] = {"weight_decay": rng.random(), "beta1": Rate("", "", "").draw(rng), "foreach": False}
@@ -193,6 +185,18 @@ class Policy(Declared):
         bound = {name: schedule.over(total, **units) for name, schedule in self.schedules.items()}
         return self.replace(lr=bound.pop("lr"), settings={**self.settings, **bound})
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Policy):
+            return NotImplemented
+        return super().__eq__(other) and self._switches == other._switches
+
+    __hash__ = Declared.__hash__
+
+    @property
+    def _switches(self) -> set[str]:
+        """The settings that are True or False: to an optimizer that is not the same as 1 or 0."""
+        return {name for name, item in self.settings.items() if isinstance(item, bool)}
+
     def __repr__(self) -> str:
         return f"Policy({arguments(self, positional=2)})"
 
@@ -202,9 +206,9 @@ class Policy(Declared):
         Raises `UnboundError` before `over`, `UnknownName` for a target that is none, and `FormulaError` for what has
         no code form: a user's own function, or a rule that the framework does not have.
         """
-        if target not in _LAZY:
-            raise UnknownName(unknown("code target of a policy", target, list(_LAZY)))
-        return cast(str, importlib.import_module(_LAZY[target]).code(self))
+        if target not in _TARGETS:
+            raise UnknownName(unknown("code target of a policy", target, list(_TARGETS)))
+        return cast(str, _above(f"{target} code")(self))
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, every field by its name."""

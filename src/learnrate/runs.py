@@ -12,6 +12,11 @@ for an evaluation; what `yield` returns to it is None, or `"evaluate"` when an e
             if request == "evaluate":
                 yield {"val_loss": evaluate()}
 
+Besides `loss`, an update may yield any other numbers: they become the signals of the trace. One name is special:
+`rate`, the rate that the update really used, such as `optimizer.param_groups[0]["lr"]`. Yield it wherever something
+besides the schedule moves the rate, above all when the task listens to `policy.feedback`. Where it is left out, the
+trace holds what the schedule says, and `trace.meta["rate"]` is "schedule" instead of "task".
+
 The task owns the model, the data and the optimizer; the runner owns time: it binds the policy to the horizon, counts
 updates, asks for evaluations, notices divergence and records.
 """
@@ -23,6 +28,7 @@ import functools
 import inspect
 import math
 import platform
+import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from types import TracebackType
@@ -30,8 +36,8 @@ from typing import Any, Literal, NamedTuple, NoReturn, Self
 
 from .errors import MissingExtra, ParameterError, TaskError, UsageError
 from .findings import Finding
-from .policy import FrozenDict, Policy
-from .spec import Number, shorten
+from .policy import Policy
+from .spec import FrozenDict, Number, shorten
 from .trace import Ending, Trace, plain
 
 Mode = Literal["min", "max"]
@@ -120,8 +126,11 @@ def task(
     Decorate a generator function `f(policy, seed)` or `f(policy, seed, updates)`. The seed alone must fix the initial
     weights and the batches, so that runs of one seed are paired across policies. `updates` is the usual length,
     `objective` the name of the value that counts (the last one does), `mode` "min" or "max". `evaluation` is the cost
-    of one evaluation in updates, by default 1 % of `updates`. Everything in `meta` goes into the trace;
-    `updates_per_epoch`, `tokens_per_update`, `samples_per_update` and `batch_size` also bind lengths such as "3ep".
+    of one evaluation in updates, by default 1 % of `updates`. An update yields `loss`, `rate` (the rate it used; left
+    out, the trace records what the schedule says) and any other numbers as signals.
+
+    Everything in `meta` goes into the trace; `updates_per_epoch`, `tokens_per_update`, `samples_per_update` and
+    `batch_size` also bind lengths such as "3ep".
 
     Raises `ParameterError` for a value that breaks its rule and `TaskError` for a function that is no such loop.
 
@@ -173,8 +182,9 @@ def run(
     is called once with the trace, however the run ends: also when it is interrupted (Ctrl-C) or `on_update` raises,
     before that exception goes on; then the trace is "stopped".
 
-    Raises `TaskError` for a task that breaks the protocol, `UnboundError` for a policy whose lengths need a unit that
-    the task does not declare, and `MissingExtra` when the task needs a package that is not installed.
+    Raises `TaskError` for a task that breaks the protocol, whose `trace` holds what was recorded; `UnboundError` for
+    a policy whose lengths need a unit that the task does not declare, and `MissingExtra` when the task needs a package
+    that is not installed.
 
     >>> from learnrate.schedules import Linear
     >>> @task(updates=4, objective="left")
@@ -199,6 +209,7 @@ def run(
 
 class _Update(NamedTuple):
     rate: float
+    told: bool  # by the task; else the schedule says it
     loss: float
     signals: dict[str, float]
 
@@ -279,7 +290,10 @@ class Run:
     def _meta(self) -> dict[str, Any]:
         task = self.task
         about = {"task": task.name, "objective": task.objective, "mode": task.mode, "updates": self.updates}
-        return {**task.meta, **about, "evaluation": task.evaluation, "versions": _versions(task.packages)}
+        told = {made.told for made in self._made} or {False}
+        rate = " and ".join(source for source, of_task in (("task", True), ("schedule", False)) if of_task in told)
+        costs = {"evaluation": task.evaluation, "rate": rate, "versions": _versions(task.packages)}
+        return {**task.meta, **about, **costs}
 
     # -- going on
 
@@ -309,6 +323,8 @@ class Run:
             return
         if "loss" in values:
             self._record_update(values)
+            if self.ended is not None:
+                return
         else:
             self._evaluations.append((self.t, values))
         self._after_update = "loss" in values
@@ -392,9 +408,18 @@ class Run:
         return values
 
     def _record_update(self, values: dict[str, float]) -> None:
-        rate = values["rate"] if "rate" in values else self.policy.lr(self.t)
         signals = {name: value for name, value in values.items() if name not in ("loss", "rate")}
-        self._made.append(_Update(rate, values["loss"], signals))
+        rate = values["rate"] if "rate" in values else self._scheduled()
+        self._made.append(_Update(rate, "rate" in values, values["loss"], signals))
+
+    def _scheduled(self) -> float:
+        """What the schedule says here; a function of the user's that raises ends the run, and the rate is NaN."""
+        try:
+            return float(self.policy.lr(self.t))
+        except Exception as error:
+            self.error = f"{type(error).__name__}: {error}"
+            self._end("failed")
+            return math.nan
 
     def _watch(self, values: Mapping[str, float]) -> None:
         """Keep the objective, and end the run where it or the loss is not finite."""
@@ -435,7 +460,9 @@ class Run:
         self.error = f"task {self.task.name!r} {rule}"
         self.ended = "failed"
         self._end("failed")
-        raise TaskError(self.error) from None
+        broken = TaskError(self.error)
+        broken.trace = self.trace()
+        raise broken from None
 
     def __enter__(self) -> Self:
         return self
@@ -514,8 +541,9 @@ def _versions(packages: tuple[str, ...]) -> dict[str, str]:
     """What the run stood on."""
     import importlib.metadata  # a third of what the library takes to import, and needed only here
 
-    found = {"python": platform.python_version()}
-    for name in ("learnrate", "numpy", *packages):
+    package = __name__.partition(".")[0]
+    found = {"python": platform.python_version(), package: getattr(sys.modules[package], "__version__", "unknown")}
+    for name in ("numpy", *packages):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

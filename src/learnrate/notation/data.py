@@ -7,13 +7,11 @@ import math
 from typing import Any, NoReturn
 
 from ..errors import NotationError, UsageError
-from ..spec import REQUIRED, Declared, Kind, Number, Numbers, shorten, signature, unknown
+from ..spec import REQUIRED, Declared, Kind, Number, Numbers, shorten, signature, spelled, unknown, unspelled
 from .rooms import CONSTRUCTOR_ERRORS, DEEPEST, HEAVIEST, Scale, class_named, name_of, refused_parameter
 from .text import LONGEST_NUMBER, refusal
 
 LONGEST_JSON = 10_000_000
-
-_NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 def to_json(value: Declared) -> dict[str, Any]:
@@ -128,7 +126,7 @@ class _JsonWriter:
         if value is None or isinstance(value, (bool, int, str)):
             return value
         if isinstance(value, float):
-            return value if math.isfinite(value) else repr(value)
+            return spelled(value)
         self._walk.enter(path, depth)
         if isinstance(value, Declared):
             data = {"type": self._type(value, path)}
@@ -218,8 +216,8 @@ class _JsonReader:
 
 def _finite_or_named(kind: Kind, value: Any) -> Any:
     """Where a number belongs, strings may stand for the non-finite ones; whether those are legal, the kind decides."""
-    if isinstance(kind, Number) and isinstance(value, str):
-        return _NONFINITE.get(value, value)
+    if isinstance(kind, Number):
+        return unspelled(value)
     if isinstance(kind, Numbers) and isinstance(value, tuple):
-        return tuple(_NONFINITE.get(item, item) if isinstance(item, str) else item for item in value)
+        return tuple(unspelled(item) for item in value)
     return value

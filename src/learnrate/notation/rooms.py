@@ -2,52 +2,34 @@
 
 from __future__ import annotations
 
-import functools
-import importlib
 from typing import Any
 
+from .. import schedules as schedules  # the catalogue fills its registry when it is imported
 from ..errors import LearnrateError, NotationError
-from ..spec import Declared, Registry, unknown
+from ..spec import FORMS, Declared, unknown
 
 DEEPEST = 100
 HEAVIEST = 100_000
 MOST = 2_000
 
-# Where the registries live, and whether their names may be called in text. Named rather than imported: the catalogue
-# fills its registry when it is imported, and rooms further down may be readable without this one importing them.
-_ROOMS = (
-    ("schedules", "SCHEDULES", True),
-    ("schedule", "COMPOSITES", False),
-    ("feedback", "RULES", True),
-    ("policy", "POLICIES", True),
-)
-
 CONSTRUCTOR_ERRORS = (LearnrateError, TypeError, ValueError, ArithmeticError)
-
-
-@functools.cache
-def _registries() -> tuple[tuple[Registry[type[Declared]], bool], ...]:
-    package = __name__.split(".")[0]
-    return tuple(
-        (getattr(importlib.import_module(f"{package}.{room}"), name), callable_in_text)
-        for room, name, callable_in_text in _ROOMS
-    )
 
 
 def class_named(name: str, in_text: bool) -> type[Declared]:
     """The registered class of that name; raises `NotationError` that lists the known ones."""
     known: list[str] = []
-    for registry, callable_in_text in _registries():
-        if callable_in_text or not in_text:
+    for registry in FORMS:
+        if registry.form == "text" or not in_text:
             if name in registry:
-                return registry[name]
+                found: type[Declared] = registry[name]
+                return found
             known += registry
-    raise NotationError(unknown(_registries()[0][0].noun if in_text else "type", name, known))
+    raise NotationError(unknown("schedule" if in_text else "type", name, known))
 
 
 def name_of(cls: type[Declared]) -> str | None:
     """The name a class is registered under, or None."""
-    for registry, _ in _registries():
+    for registry in FORMS:
         for name, entry in registry.items():
             if entry is cls:
                 return name

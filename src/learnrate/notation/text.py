@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, NoReturn
 
 from ..errors import NotationError, UsageError
-from ..schedule import ALGEBRA, Schedule
+from ..schedule import ALGEBRA, COMPOSITES, Schedule
 from ..spec import Declared, shorten, signature, unknown
 from .rooms import CONSTRUCTOR_ERRORS, DEEPEST, Scale, class_named, refused_parameter
 
@@ -68,6 +68,7 @@ _UNIT_HINT = "; a length with a unit is text, in quotes: '5%', '3ep'"
 _WORDS = {"True": True, "False": False, "None": None}
 _LEVELS = {">>": 0, "+": 1, "*": 2}
 _OPERATORS: tuple[Callable[[Any, Any], Any], ...] = (operator.rshift, operator.add, operator.mul)
+_JOINED = ("Chain", "Sum", "Product")
 _COMPUTING = {"over", "extend", "cooldown"}  # these evaluate or bind; the other methods only hold what they are given
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _HINTS = {
@@ -230,13 +231,34 @@ class _Reader:
             part = self._operand(self._take().at)
 
     def _fold(self, level: int, run: list[_Part]) -> _Part:
-        """A run joined by one operator; in pairs where that is the same, lest a long chain be copied for every part."""
-        if level == 2:
-            return functools.reduce(functools.partial(self._join, level), run)
-        while len(run) > 1:
-            pairs = [self._join(level, *run[index : index + 2]) for index in range(0, len(run) - 1, 2)]
-            run = pairs + run[2 * len(pairs) :]
-        return run[0]
+        """A run joined by one operator, from left to right as Python does."""
+        part, at = run[0], 1
+        while at < len(run):
+            end = at
+            while isinstance(part.value, Schedule) and end < len(run) and isinstance(run[end].value, Schedule):
+                end += 1
+            if end - at > 1:
+                part = self._join_all(level, [part, *run[at:end]])
+            else:
+                end = at + 1
+                part = self._join(level, part, run[at])
+            at = end
+        return part
+
+    def _join_all(self, level: int, parts: list[_Part]) -> _Part:
+        """Schedules joined at once: one by one gives the same, but would copy a long chain for every part."""
+        values = tuple(part.value for part in parts)
+        join = COMPOSITES[_JOINED[level]]
+
+        def place() -> int:
+            for count in range(2, len(parts)):
+                try:
+                    join(values[:count])
+                except CONSTRUCTOR_ERRORS:
+                    return parts[count - 1].joint
+            return parts[-1].joint
+
+        return _Part(self._build(parts[1].joint, lambda: join(values), place), parts[0].at, parts[0].joint)
 
     def _join(self, level: int, left: _Part, right: _Part) -> _Part:
         for part in (left, right):
@@ -350,7 +372,8 @@ class _Reader:
         try:
             cls = class_named(name.text, in_text=True)
         except NotationError as error:
-            self._refuse(name.at, str(error))
+            hint = "names stand alone: Linear(0, 1, 10), not lr.Linear(0, 1, 10); " if self._is(".") else ""
+            self._refuse(name.at, f"{hint}{error}")
         if not self._is("("):
             self._refuse(name.at, f"{name.text} needs its arguments: {signature(cls)}")
         args, kwargs = self._arguments()
