@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -13,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 import learnrate
 from learnrate.cli import app
+from learnrate.cli.contest import _table
 from learnrate.cli.lineup import CONTENDERS, SCHEDULES, lineup
 from learnrate.cli.workers import Job, execute
+from learnrate.comparison import FIRST, compare
 from learnrate.policy import Policy
 from learnrate.schedule import SCHEDULES as CATALOGUE
 from learnrate.tasks import TASKS
@@ -174,11 +178,14 @@ def test_plot_draws_several_curves_into_one_file(tmp_path: Path) -> None:
         (["show", "Cosine(0.1, 0, -3)"], "line 1, column 16: Cosine.updates must be >= 0"),
         (["show", "Cosine(0.1)"], "Cosine(0.1) has no length yet; say how long the run is: --updates N"),
         (["show", "Constant(0.1)"], "Constant(0.1) goes on for ever; say how far to look: --updates N"),
-        (["show", "Cosine(0.1, 0, '3ep')", "--updates", "9"], "the length '3ep' is in epochs"),
+        (["show", "Cosine(0.1, 0, '3ep')", "--updates", "9"], "the length '3ep' is in epochs; write (EXPR).over(9, "),
         (["show", "Plateau()"], "Plateau() is a Plateau, not a schedule"),
         (["show", "__import__('os').system('true')"], "line 1, column 1: "),
         (["plot", "Cosine(0.1, 0, 9)", "-o", "a.gif"], "cannot draw to 'a.gif'; end its name with .png"),
-        (["plot", "Cosine(0.1, 0, 9)", "-o", "no/such/folder/a.svg"], "No such file or directory: "),
+        (
+            ["plot", "Cosine(0.1, 0, 9)", "-o", "no/such/folder/a.svg"],
+            "No such file or directory: no/such/folder/a.svg",
+        ),
         (["plot", "a=Cosine(1, 0, 9)", "a=Linear(1, 0, 9)", "-o", "a.svg"], "'a' is given twice"),
         (["list", "Cosin"], "unknown schedule 'Cosin'; did you mean 'Cosine'?"),
         (["compare", "digit"], "unknown task 'digit'; did you mean 'digits'?"),
@@ -199,7 +206,8 @@ def test_a_closed_pipe_is_no_crash() -> None:
     os.close(read)
     listing = command("list", stdout=write)
     os.close(write)
-    assert "Traceback" not in listing.communicate(timeout=60)[1]
+    assert listing.communicate(timeout=60)[1] == ""
+    assert listing.returncode == -signal.SIGPIPE
 
 
 def test_every_command_has_help() -> None:
@@ -299,6 +307,10 @@ def test_a_task_that_breaks_the_protocol_is_said_in_the_table(toy: str) -> None:
         (["--optimizer", "sdg"], "unknown optimizer of the default policies 'sdg'; did you mean 'sgd'?"),
         (["--report", "no/such/folder/report.html"], "cannot write no/such/folder/report.html: there is no folder"),
         (["--save", "."], "cannot write .: it is a folder"),
+        (["--save", "/dev/null"], "cannot write /dev/null: it is not a regular file"),
+        (["--report", "/dev/full"], "cannot write a report to /dev/full; end its name with .html"),
+        (["--report", "r.pdf"], "cannot write a report to r.pdf; end its name with .html or .htm"),
+        (["--report", "r.html", "--save", "./r.html"], "--report and --save both name r.html"),
     ],
 )
 def test_misuse_is_said_before_anything_is_run(toy: str, arguments: list[str], line: str) -> None:
@@ -391,6 +403,146 @@ def test_compare_digits_for_real(tmp_path: Path) -> None:
     assert answer.exit_code == 0, answer.stderr
     rows = json.loads(answer.stdout)["rows"]
     assert len(rows) == len(SCHEDULES)
-    assert all(row["outcome"] in ("converged", "diverged") for row in rows)
+    outcomes = {row["name"]: row["outcome"] for row in rows}
+    assert outcomes.pop("SGD plateau") == "idle", "thirty updates are too few for it to act"
+    assert set(outcomes.values()) <= {"converged", "diverged"}
     traces: list[Trace] = load_traces(saved)
     assert {float(trace.loss[0]) for trace in traces if trace.seed == 0} == {float(traces[0].loss[0])}
+
+
+def test_the_peak_is_that_of_the_updates_asked_about() -> None:
+    warm = ("show", "Linear(0, 0.1, 500) >> Cosine(0.1, 0, 500)", "--updates", "250")
+    assert "over 250 updates: peak 0.0498, area (sum of the rates) 6.225" in invoke(*warm).stdout
+    data = json.loads(invoke(*warm, "--json").stdout)
+    assert (data["peak"], data["area"]) == (pytest.approx(0.0498), pytest.approx(6.225))
+
+
+def test_a_run_of_a_trillion_updates_is_shown_without_its_sums() -> None:
+    shown = invoke("show", "Cosine(0.1)", "--updates", str(10**12))
+    assert shown.exit_code == 0
+    assert "peak and area are left out above 10000000 updates" in shown.stdout
+    assert json.loads(invoke("show", "Cosine(0.1)", "--updates", str(10**12), "--json").stdout)["area"] is None
+
+
+@pytest.mark.parametrize("arguments", [["--seeds", "1000000000"], ["--jobs", "100000"]])
+def test_there_is_a_limit_to_what_is_run(toy: str, arguments: list[str]) -> None:
+    assert invoke("compare", toy, *arguments).exit_code == 2
+
+
+def test_lines_in_a_file_end_where_their_words_do() -> None:
+    assert all(line == line.rstrip() for line in invoke("list").stdout.splitlines())
+
+
+def test_a_name_in_any_script_is_no_raw_warning(tmp_path: Path) -> None:
+    drawn = invoke("plot", "\U0001f980=Cosine(1, 0, 9)", "b=Linear(1, 0, 9)", "-o", str(tmp_path / "a.png"))
+    assert drawn.exit_code == 0
+    assert "Warning" not in drawn.stderr
+    assert "Glyph" not in drawn.stderr
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    link, target = tmp_path / "link.svg", tmp_path / "target.svg"
+    link.symlink_to("target.svg")
+    assert invoke("plot", "Cosine(1, 0, 9)", "-o", str(link)).exit_code == 0
+    assert link.is_symlink()
+    assert target.read_text(encoding="utf-8").count("<svg") == 1
+
+
+def test_ctrl_c_while_things_are_loaded_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt", encoding="utf-8")
+    paths = os.pathsep.join([str(tmp_path), str(Path(learnrate.__file__).parents[1])])
+    started = command("list", env=os.environ | {"PYTHONPATH": paths})
+    assert (*started.communicate(timeout=60), started.returncode) == ("", "interrupted\n", 130)
+
+
+LOUD = """
+import os
+
+import learnrate as lr
+
+print("loud import")
+os.system("echo loud child")
+
+
+@lr.task(updates=20, objective="val_loss")
+def loud(policy, seed, updates):
+    if policy.optimizer == "wrong":
+        raise lr.errors.UnknownName("unknown setting 'momentm'")
+    print("loud run")
+    for t in range(updates):
+        if (yield {"loss": 1.0 + seed}) == "evaluate":
+            yield {"val_loss": 2.0 + seed + policy.lr(0)}
+"""
+
+
+@pytest.fixture
+def loud(tmp_path: Path) -> str:
+    (tmp_path / "loud.py").write_text(LOUD, encoding="utf-8")
+    return str(tmp_path / "loud.py")
+
+
+def test_what_a_task_prints_is_not_the_answer(loud: str) -> None:
+    asked = command("compare", loud, "--policy", "Policy('sgd', 0.1)", "--seeds", "2", "--json")
+    out, err = asked.communicate(timeout=60)
+    assert json.loads(out)["seeds"] == [0, 1]
+    assert {"loud import", "loud child", "loud run"} <= set(err.splitlines())
+
+
+def test_a_rule_that_nobody_reports_to_is_said(loud: str) -> None:
+    rule = ["--policy", "fixed=Policy('sgd', 0.1)", "--policy", "deaf=Policy('sgd', 0.1, feedback=Plateau())"]
+    answer = json.loads(invoke("compare", loud, *rule, "--json").stdout)
+    rows = {row["name"]: row for row in answer["rows"]}
+    assert (rows["fixed"]["outcome"], rows["deaf"]["outcome"]) == ("converged", "idle")
+    assert "scheduler.observe(metric)" in rows["deaf"]["note"]
+    assert "scheduler.observe(metric)" in answer["verdict"]
+    assert answer["group"] == ["fixed"]
+
+
+def test_one_mistake_in_every_run_is_said_once(loud: str) -> None:
+    both = ["--policy", "a=Policy('wrong', 0.1)", "--policy", "b=Policy('wrong', 0.2)", "--seeds", "2", "--jobs", "1"]
+    asked = command("compare", loud, *both)
+    out, err = asked.communicate(timeout=60)
+    assert (asked.returncode, out) == (2, "")
+    assert err.splitlines()[-1] == "all 4 runs failed: UnknownName: unknown setting 'momentm'"
+    assert err.count("momentm") == 1
+
+
+@pytest.mark.parametrize(
+    ("policy", "line"),
+    [
+        ("Policy('sgd', 0.1, settings={'momentm': 1})", "sgd Constant(0.1): unknown setting of SGD 'momentm'"),
+        ("Policy('sgd', 0.1, groups={'hd': 1})", "sgd Constant(0.1): unknown group of parameters 'hd'"),
+    ],
+)
+def test_an_embedded_task_knows_its_settings_before_it_runs(policy: str, line: str) -> None:
+    assert misused("compare", "digits", "--policy", policy).startswith(line)
+
+
+def test_a_schedule_that_does_not_fit_is_noted(toy: str) -> None:
+    answer = invoke("compare", toy, "--policy", "long=Policy('sgd', Cosine(0.1, 0, 900))", "--seeds", "1", "--json")
+    assert answer.exit_code == 0
+    assert "long: warning: schedule longer than the run" in answer.stderr
+
+
+def test_a_task_file_may_not_end_the_process_or_hide_a_module(tmp_path: Path) -> None:
+    for name, text in (("leaves.py", "raise SystemExit(0)"), ("json.py", LOUD)):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    assert "cannot be imported: it ended with SystemExit(0)" in misused("compare", str(tmp_path / "leaves.py"))
+    assert "has the name of Python's own module 'json'" in misused("compare", str(tmp_path / "json.py"))
+
+
+def test_narrow_tables_lose_columns_and_no_digit(toy: str) -> None:
+    progress = execute(toy, [Job("a", Policy("sgd", r), s, 9) for s in (0, 1) for r in (0.1, 0.2)], 1, lambda now: None)
+    runs = list(progress.traces.values())
+    comparison = compare({"a": runs[::2], "b": runs[1::2]})
+    for width, heads in ((120, 7), (60, 6), (34, 4)):
+        table = _table(comparison, width)
+        assert len(table.columns) == heads
+        drawn = Console(width=width, file=io.StringIO(), record=True)
+        drawn.print(table)
+        assert f"{comparison.rows[0].mean:.4g}" in drawn.export_text()
+
+
+def test_the_first_run_of_a_process_is_marked(toy: str) -> None:
+    progress = execute(toy, [Job("a", Policy("sgd", 0.1), seed, 3) for seed in range(3)], 1, lambda now: None)
+    assert [progress.traces[i].meta.get(FIRST, False) for i in range(3)] == [True, False, False]

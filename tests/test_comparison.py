@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from learnrate import Policy
-from learnrate.comparison import Comparison, compare, curves
+from learnrate.comparison import FIRST, Comparison, compare, curves
 from learnrate.comparison.student import t_quantile, t_tail
 from learnrate.errors import ParameterError, TaskError, UsageError
+from learnrate.feedback import Plateau
 from learnrate.trace import Trace
 
 Table = Mapping[str, Sequence[float | None]]
@@ -376,3 +377,36 @@ def test_nothing_and_twice_the_same_are_errors() -> None:
         compare([])
     with pytest.raises(UsageError, match="two runs with one seed"):
         compare({"a": [ended(0.1, 0), ended(0.2, 0)]})
+
+
+def test_a_rule_that_changed_nothing_is_no_rival() -> None:
+    plain = traces({"fixed": [1.0, 1.1, 1.2], "low": [2.0, 2.2, 2.3]})
+    deaf = [trace.replace(policy=trace.policy.replace(feedback=Plateau())) for trace in plain["fixed"]]
+    alone, beside = compare(plain), compare({"deaf": deaf, **plain})
+    assert (beside.noise, beside.degrees) == (alone.noise, alone.degrees)
+    assert [row.difference for row in beside.converged] == [row.difference for row in alone.converged]
+    assert beside.best is not None
+    assert beside.best.name == "fixed"
+    (idle,) = (row for row in beside.rows if row.outcome == "idle")
+    assert (idle.name, idle.tied, idle.mean) == ("deaf", False, beside.best.mean)
+    assert 'it trained exactly as "fixed" did' in idle.note
+    assert idle.note in beside.verdict
+
+
+def test_a_rule_that_acted_once_is_a_rival() -> None:
+    plain = traces({"fixed": [1.0, 1.1, 1.2]})["fixed"]
+    heard = [trace.replace(policy=trace.policy.replace(feedback=Plateau())) for trace in plain]
+    heard[2] = heard[2].replace(rate=heard[2].rate * np.array([1, 1, 1, 0.1]))
+    assert len(compare({"fixed": plain, "plateau": heard}).converged) == 2
+
+
+def test_seconds_leave_out_the_first_run_of_a_process() -> None:
+    runs = [ended(1.0, seed, meta={FIRST: True} if seed == 2 else {}) for seed in range(3)]
+    assert compare({"a": runs}).rows[0].seconds == 1.5
+    assert compare({"a": runs[2:]}).rows[0].seconds == 3.0
+
+
+def test_two_that_end_alike_have_no_percentage() -> None:
+    said = judged({"a": [1.0, 1.0], "b": [1.0, 1.0]}).verdict
+    assert '"b" ends exactly there too' in said
+    assert "0 %" not in said.partition(";")[0]

@@ -275,3 +275,25 @@ def test_a_report_without_a_winner_still_opens(browser: Browser, tmp_path: Path)
     assert page.locator("#code").count() == 0
     assert problems == []
     page.close()
+
+
+def test_a_single_evaluation_is_a_dot_that_can_be_seen(browser: Browser, tmp_path: Path) -> None:
+    sparse = {name: [run(descent, POLICIES[name], seed, 5) for seed in (0, 1)] for name in ("cosine", "fixed")}
+    page, problems = opened(browser, report.page(compare(sparse), curves(sparse, "val_loss"), tmp_path / "dots.html"))
+    assert page.locator("#objective .scatterlayer .point").count() == 2
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert problems == []
+    page.close()
+
+
+@pytest.mark.parametrize("kind", ["folder", "device", "nowhere"])
+def test_only_files_are_replaced(tmp_path: Path, kind: str) -> None:
+    os.mkfifo(tmp_path / "device.svg")
+    (tmp_path / "folder.svg").mkdir()
+    path = tmp_path / "no" / "a.svg" if kind == "nowhere" else tmp_path / f"{kind}.svg"
+    with pytest.raises((UsageError, FileNotFoundError)) as caught:
+        report.plot(WARM, path=path)
+    assert str(path) in str(caught.value)
+    assert ".tmp" not in str(caught.value)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["device.svg", "folder.svg"]
+    assert (tmp_path / "device.svg").is_fifo()

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learnrate.errors import NotationError, ParameterError, TraceFileError
+from learnrate.errors import NotationError, ParameterError, TraceFileError, UsageError
 from learnrate.feedback import Plateau
 from learnrate.policy import Policy
-from learnrate.schedules import Cosine, Linear
+from learnrate.schedules import Constant, Cosine, Function, Interpolation, Linear
 from learnrate.trace import ENDINGS, Trace, load_traces, save_traces
 
 NAN, INF = math.nan, math.inf
@@ -159,6 +159,7 @@ def test_columns_have_one_type() -> None:
         ({"error": 3}, "Trace.error must be text"),
         ({"meta": {"x": NAN}}, "Trace.meta\\['x'\\] must be plain data"),
         ({"meta": {"x": {"y": object()}}}, "Trace.meta\\['x'\\]\\['y'\\]"),
+        ({"meta": {"x": 10**5000}}, "Trace.meta\\['x'\\] must be plain data"),
         ({"meta": 3}, "Trace.meta must be a mapping"),
         ({"sed": 3}, "did you mean 'seed'"),
     ],
@@ -214,6 +215,85 @@ def test_a_file_gives_back_what_it_was_given(path: Path) -> None:
     assert load_traces(str(path)) == [EMPTY]
     save_traces(path, [])
     assert load_traces(path) == []
+
+
+@pytest.mark.parametrize("given", [3, None, "runs", {"a": FULL}, [3], [FULL, "x"]])
+def test_only_traces_are_saved(tmp_path: Path, given: Any) -> None:
+    with pytest.raises(UsageError, match="save_traces takes"):
+        save_traces(tmp_path / "none.traces", given)
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_trace_may_be_given_alone(path: Path) -> None:
+    save_traces(path, FULL)
+    assert load_traces(path) == [FULL]
+
+
+# -- functions of a user's own, which have no written form
+
+
+def recorded(updates: int, *, lr: Any = 0.1, **settings: Any) -> Trace:
+    policy = Policy("sgd", lr, settings).over(updates)
+    return Trace([0], [0.1], [1.0], policy=policy, meta={"updates": updates})
+
+
+def test_a_function_of_ones_own_is_saved_as_its_values(path: Path) -> None:
+    mine = recorded(200, lr=Linear(0, 1, 20) >> Function(lambda t: 1 / (1 + t)), momentum=0.9)
+    save_traces(path, [FULL, mine])
+    again = load_traces(path)
+    assert again[0] == FULL
+    assert again[1].meta["sampled"] == ("lr",)
+    assert "sampled" not in mine.meta
+    assert again[1].policy is not None
+    assert mine.policy is not None
+    assert isinstance(again[1].policy.lr, Interpolation)
+    np.testing.assert_array_equal(again[1].policy.lr.curve(200), mine.policy.lr.curve(200))
+    assert again[1].policy.settings == mine.policy.settings
+    assert again[1] == mine.written()
+    assert again[1].written() == again[1]
+    assert FULL.written() is FULL
+
+
+def test_a_long_function_is_saved_at_few_updates() -> None:
+    mine = recorded(1_000_000, beta1=Function(lambda t: 0.9 + 0.05 * math.exp(-t / 1e5)))
+    policy = mine.written().policy
+    assert policy is not None
+    assert mine.policy is not None
+    assert mine.written().meta["sampled"] == ("beta1",)
+    assert policy.lr == Constant(0.1)
+    stored, exact = policy.schedules["beta1"], mine.policy.schedules["beta1"]
+    assert len(stored.knots) <= 501  # type: ignore[attr-defined]
+    for t in (0, 7, 999, 123_456, 999_999):
+        assert stored(t) == pytest.approx(exact(t), rel=1e-5)
+
+
+def test_a_function_that_raises_loses_no_trace() -> None:
+    def half(t: float) -> float:
+        if t > 5:
+            raise RuntimeError("gone")
+        return 0.5
+
+    def never(t: float) -> float:
+        return float("nan")
+
+    mine = recorded(10, lr=Function(half), momentum=Function(never))
+    policy = Trace.from_json(mine.to_json()).policy
+    assert policy is not None
+    assert policy.lr.curve(10).tolist() == [0.5] * 10
+    assert policy.settings["momentum"] == Constant(0.0)
+    assert mine.written().meta["sampled"] == ("lr", "momentum")
+    unbound = mine.replace(policy=Policy("sgd", Linear(0, 1, "50%") >> Function(half)), meta={})
+    assert unbound.written().policy is not None
+
+
+def test_a_function_never_stops_a_pickle_or_a_copy() -> None:
+    unpicklable = recorded(10, lr=Function(lambda t: 0.1))
+    again = pickle.loads(pickle.dumps(unpicklable))
+    assert again == unpicklable.written()
+    assert copy.deepcopy(unpicklable) == unpicklable
+    assert copy.copy(unpicklable) == unpicklable
+    importable = recorded(10, lr=Function(math.sqrt))
+    assert pickle.loads(pickle.dumps(importable)) == importable
 
 
 def test_a_new_file_has_ordinary_permissions(path: Path) -> None:

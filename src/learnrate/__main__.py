@@ -8,12 +8,15 @@ from .errors import MissingExtra
 
 
 def main() -> int:
-    """Run the command line and return its exit code: 2 when an optional package is missing."""
+    """Run the command line and return its exit code: 2 when an optional package is missing, 130 after Ctrl-C."""
     try:
         return _run()
     except MissingExtra as missing:
         print(missing, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # while things are loaded; a command that runs answers it itself
+        print("interrupted", file=sys.stderr)
+        return 130
 
 
 def _run() -> int:

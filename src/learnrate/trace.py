@@ -4,26 +4,35 @@ A trace file is text, one JSON document per line. The first line is the header: 
 traces and the SHA-256 of everything after it; each further line is one trace. Numbers are written so that they read
 back bit for bit, non-finite ones as strings. The checksum finds a damaged file, the version a newer one; nothing in the
 file is ever executed. A file is written whole, under a temporary name, and then renamed, so it is never half a file.
+
+A schedule that holds a function of your own has no written form. It is stored as its values at up to 500 updates of the
+run with straight lines between them, and `meta["sampled"]` names it: "lr", or the setting. Recorded numbers stay exact.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import math
 import os
+import pickle
+import sys
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import LearnrateError, NotationError, ParameterError, TraceFileError
-from .policy import FrozenDict, Policy
-from .spec import Number, shorten, unknown
+from .errors import LearnrateError, NotationError, ParameterError, TraceFileError, UsageError
+from .notation import to_json
+from .policy import Policy
+from .schedule import Schedule
+from .schedules import Constant, Interpolation
+from .spec import NOT_FINITE, FrozenDict, Number, shorten, spelled, unknown, unspelled
 
 Ending = Literal["finished", "stopped", "paused", "diverged", "failed"]
 Floats = NDArray[np.float64]
@@ -31,6 +40,8 @@ Floats = NDArray[np.float64]
 ENDINGS: tuple[str, ...] = get_args(Ending)
 FORMAT = "learnrate traces"
 VERSION = 1
+KNOTS = 500
+"""At how many updates a schedule without a written form is stored, at most."""
 
 _SEED = Number("", "", "", ge=0, whole=True)
 
@@ -40,13 +51,19 @@ class Trace:
     """What one run showed.
 
     `update`, `rate`, `loss` and each array of `signals` have one entry per update: `update` is t, the updates made
-    before it; `rate` is what it used; `loss` was measured before it; a signal is NaN where it was not given.
+    before it; `rate` is what it used, as the task said, or what the schedule of the policy says where the task did not,
+    which knows nothing of what `policy.feedback` multiplied (`meta["rate"]` of a recorded run is "task", "schedule" or
+    "task and schedule"); `loss` was measured before the update; a signal is NaN where it was not given.
     `evaluations` are columns too: `evaluations["update"]` holds the updates made before each evaluation, the others
     what it measured. `objective` is the last one given: None when there was none, NaN when the run diverged, because a
     diverged run has no final objective (what it measured before stays in `evaluations`). `seconds` is the time spent
     inside the task. `policy` is bound to the run's horizon. `ended` is "finished", "stopped" (before its horizon, by a
     person or by the task), "paused", "diverged" (a loss or objective that is not finite) or "failed", and `error` says
     why. `meta` is plain data: the task, batch size, tokens per update, versions.
+
+    `save_traces` and `load_traces` keep traces in a file. JSON and files store what has no written form (a schedule
+    that holds a function of your own) as its values, and say so in `meta["sampled"]`; `written()` is the trace that
+    they store. A pickle does the same where the function itself cannot be pickled.
 
     Arrays are float64 (`update` int64) and read-only. Two traces are equal when everything but `seconds` is, where NaN
     equals NaN. Raises `ParameterError` for columns of different lengths or values of the wrong kind.
@@ -131,8 +148,42 @@ class Trace:
     def __hash__(self) -> int:
         return hash((len(self), self.seed, self.ended, self.policy))
 
+    def __copy__(self) -> Trace:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Trace:
+        return self
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return Trace, tuple(getattr(self, name) for name in _FIELDS)
+        try:
+            pickle.dumps(self.policy)
+            kept = self
+        except Exception:  # a lambda, or whatever else the user's function holds on to
+            kept = self.written()
+        return Trace, tuple(getattr(kept, name) for name in _FIELDS)
+
+    def written(self) -> Trace:
+        """This trace as a file stores it: every schedule without a written form as its values on a fixed grid.
+
+        `meta["sampled"]` then names those schedules: "lr", or the setting. The grid has up to 500 updates of the run,
+        so that a run of fewer updates loses nothing; where the function raises, it has no point, and one that always
+        raises is stored as 0.
+        """
+        if self.policy is None:
+            return self
+        drawn = {name: item for name, item in self.policy.schedules.items() if not _has_form(item)}
+        if not drawn:
+            return self
+        stored: dict[str, Any] = {name: _sampled(item, self._horizon) for name, item in drawn.items()}
+        lr = stored.pop("lr", self.policy.lr)
+        policy = self.policy.replace(lr=lr, settings={**self.policy.settings, **stored})
+        return self.replace(policy=policy, meta={**self.meta, "sampled": list(drawn)})
+
+    @property
+    def _horizon(self) -> int:
+        """The updates the run was meant to have."""
+        meant = self.meta.get("updates")
+        return max(len(self), meant if type(meant) is int else 0, 1)
 
     def __repr__(self) -> str:
         parts = [f"{len(self)} updates"]
@@ -143,10 +194,11 @@ class Trace:
         return f"Trace({', '.join([*parts, f'seed {self.seed}', self.ended])})"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, without loss; non-finite numbers as strings."""
+        """Plain data, without loss but for what `written` says; non-finite numbers as strings."""
         data = {name: _plain_numbers(getattr(self, name)) for name in _FIELDS if name not in ("policy", "meta")}
-        policy = None if self.policy is None else self.policy.to_json()
-        return data | {"policy": policy, "meta": _thawed(self.meta)}
+        kept = self.written()
+        policy = None if kept.policy is None else kept.policy.to_json()
+        return data | {"policy": policy, "meta": _thawed(kept.meta)}
 
     @classmethod
     def from_json(cls, data: object) -> Trace:
@@ -172,12 +224,22 @@ class Trace:
 _FIELDS = tuple(field.name for field in dataclasses.fields(Trace))
 
 
-def save_traces(path: str | os.PathLike[str], traces: Iterable[Trace]) -> None:
-    """Write traces to one file, replacing it as a whole; the docstring of this module says how it is laid out.
+def save_traces(path: str | os.PathLike[str], traces: Trace | Iterable[Trace]) -> None:
+    """Write traces, or one trace, to one file, replacing it as a whole.
 
-    Raises `OSError` when the folder cannot be written; an older file of that name then stays as it was.
+    The file is text: a header with a checksum, then one JSON document per trace, every number exact. A schedule that
+    holds a function of your own is stored as its values (`Trace.written`), and `meta["sampled"]` names it. Raises
+    `UsageError` for what is no trace, and `OSError` when the folder cannot be written; an older file of that name then
+    stays as it was.
+
+    >>> import tempfile, pathlib
+    >>> trace = Trace([0, 1], rate=[0.1, 0.05], loss=[2.0, 1.5])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_traces(pathlib.Path(folder) / "runs.traces", [trace, trace.replace(seed=1)])
+    ...     load_traces(pathlib.Path(folder) / "runs.traces")
+    [Trace(2 updates, loss 2 -> 1.5, seed 0, finished), Trace(2 updates, loss 2 -> 1.5, seed 1, finished)]
     """
-    lines = [json.dumps(trace.to_json(), allow_nan=False, separators=(",", ":")) for trace in traces]
+    lines = [json.dumps(trace.to_json(), allow_nan=False, separators=(",", ":")) for trace in _given(traces)]
     body = "".join(f"{line}\n" for line in lines).encode()
     header = {"format": FORMAT, "version": VERSION, "traces": len(lines), "sha256": hashlib.sha256(body).hexdigest()}
     replace_file(path, json.dumps(header).encode() + b"\n" + body)
@@ -188,6 +250,12 @@ def load_traces(path: str | os.PathLike[str]) -> list[Trace]:
 
     Raises `TraceFileError`, which names the file and the reason, for a damaged or foreign file and for one of a newer
     version, and `OSError` when there is no such file.
+
+    >>> import tempfile, pathlib
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_traces(pathlib.Path(folder) / "runs.traces", Trace([0], rate=[0.1], loss=[2.0], objective=1.9))
+    ...     load_traces(pathlib.Path(folder) / "runs.traces")[0].objective
+    1.9
     """
     head, _, body = Path(path).read_bytes().partition(b"\n")
     try:
@@ -215,17 +283,28 @@ def load_traces(path: str | os.PathLike[str]) -> list[Trace]:
 
 
 def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file under a temporary name, flush it to disk, and rename it: readers see the old file or the new one."""
-    final = Path(path)
-    temporary = final.with_name(f".{final.name}.{uuid.uuid4().hex}.tmp")
+    """Write a file under a temporary name, flush it to disk, and rename it: readers see the old file or the new one.
+
+    A symbolic link stays, and its target is written. Raises `UsageError` for what is there and is no regular file, such
+    as a folder or a device, and `OSError` that names `path`.
+    """
+    final = Path(os.path.realpath(path))
+    if final.is_dir():
+        raise UsageError(f"cannot write {os.fspath(path)}: it is a folder")
+    if final.exists() and not final.is_file():
+        raise UsageError(f"cannot write {os.fspath(path)}: it is not a regular file; give the name of a file")
+    temporary = final.with_name(f".{final.name[:40]}.{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(final)
+    except OSError as error:  # the temporary name means nothing to whoever gave the path
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def plain(value: Any, where: str) -> Any:
@@ -234,13 +313,53 @@ def plain(value: Any, where: str) -> Any:
         return value
     if isinstance(value, np.generic):
         return plain(value.item(), where)
-    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+    if isinstance(value, (int, float)) and abs(value) <= sys.float_info.max:
         return value
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
         return FrozenDict({key: plain(item, f"{where}[{key!r}]") for key, item in value.items()})
     if isinstance(value, (list, tuple)):
         return tuple(plain(item, f"{where}[{index}]") for index, item in enumerate(value))
     raise ParameterError(f"{where} must be plain data (text, finite numbers, lists, mappings), got {shorten(value)}")
+
+
+def _given(traces: Trace | Iterable[Trace]) -> Iterator[Trace]:
+    if isinstance(traces, Trace):
+        traces = [traces]
+    if isinstance(traces, (str, bytes, Mapping)) or not isinstance(traces, Iterable):
+        raise UsageError(f"save_traces takes a trace or a list of traces, got {shorten(traces)}")
+    for index, trace in enumerate(traces):
+        if not isinstance(trace, Trace):
+            raise UsageError(f"save_traces takes traces, got {shorten(trace)} at index {index}")
+        yield trace
+
+
+def _has_form(schedule: Schedule) -> bool:
+    try:
+        to_json(schedule)
+    except NotationError:
+        return False
+    return True
+
+
+def _sampled(schedule: Schedule, horizon: int) -> Schedule:
+    """A schedule as points over a run: it is code of the user's, so whatever it raises, the trace must not be lost."""
+    points: dict[float, float] = {}
+    with contextlib.suppress(LearnrateError):
+        schedule = schedule.over(horizon)
+    for t in _grid(horizon):
+        with contextlib.suppress(Exception):
+            value = float(schedule(t))
+            if math.isfinite(value):
+                points[t] = value
+    return Interpolation(list(points), list(points.values())) if points else Constant(0.0)
+
+
+def _grid(horizon: int) -> list[int]:
+    """Updates 0 .. horizon, all of them if they are few; else half of them even and half ever sparser."""
+    if horizon < KNOTS:
+        return list(range(horizon + 1))
+    even, sparse = np.linspace(0, horizon, KNOTS // 2), np.geomspace(1, horizon, KNOTS // 2)
+    return sorted({int(t) for t in (*even, *sparse)})
 
 
 def _read_line(path: str | os.PathLike[str], number: int, line: bytes) -> Trace:
@@ -338,18 +457,15 @@ def _plain_numbers(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         numbers = value.tolist()
         return numbers if np.isfinite(value).all() else [_plain_numbers(number) for number in numbers]
-    return repr(value) if isinstance(value, float) and not math.isfinite(value) else value
-
-
-_NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+    return spelled(value)
 
 
 def _numbers(name: str, value: Any) -> Any:
     """Plain data to numbers: the strings of the non-finite ones, lists of them; other text is an error."""
     if isinstance(value, list):
         return [_numbers(name, item) for item in value]
-    if isinstance(value, str) and value in _NOT_FINITE:
-        return _NOT_FINITE[value]
+    if isinstance(value, str) and value in NOT_FINITE:
+        return unspelled(value)
     if type(value) not in (int, float):
         raise NotationError(f"{name} of a trace must hold numbers, got {shorten(value)}")
     return value

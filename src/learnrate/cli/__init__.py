@@ -7,6 +7,7 @@ Exit codes: 0 when all is well, 1 when the answer is no (no policy converged; a 
 from __future__ import annotations
 
 import errno
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from typer.core import TyperGroup
 
 from .. import __version__, report
 from ..errors import LearnrateError
-from . import catalogue, contest, text
+from . import catalogue, contest, streams, text
 
 MISUSE = 2
 
@@ -85,7 +86,7 @@ def _root(
 @app.command("compare")
 def compare(
     task: Annotated[str, typer.Argument(metavar="TASK", help="An embedded task, or path/to/file.py:name.")],
-    seeds: Annotated[int, typer.Option(min=1, help="Runs of every policy; run i uses seed + i.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, max=10_000, help="Runs of every policy; run i uses seed + i.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
     updates: Updates = None,
     policy: Annotated[
@@ -102,7 +103,7 @@ def compare(
     jobs: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Processes, which change the time and not the result. By default 2, or 1 on one core."
+            min=1, max=256, help="Processes, which change the time and not the result. By default 2, or 1 on one core."
         ),
     ] = None,
     as_json: Json = False,
@@ -154,10 +155,16 @@ def plot(
     updates: Updates = None,
 ) -> None:
     """Draw schedules on one axis into a file."""
-    report.plot(text.schedules(expressions), updates=updates, path=output)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        report.plot(text.schedules(expressions), updates=updates, path=output)
+    for note in dict.fromkeys("a name" if "Glyph" in str(each.message) else str(each.message) for each in said):
+        missing = "a name has characters that no font at hand has; they are drawn as boxes"
+        typer.echo(missing if note == "a name" else note, err=True)
     typer.echo(str(output))
 
 
 def main() -> int:
     """Run the command line; what the installed command calls."""
+    streams.end_with_the_reader()
     return int(app(prog_name="learnrate", standalone_mode=True) or 0)

@@ -22,9 +22,12 @@ from ..spec import REQUIRED, Declared, Registry, signature
 from ..tasks import TASKS
 from .lineup import CONTENDERS
 from .lineup import SCHEDULES as DEFAULTS
+from .streams import lay
 
 FINE, NO = 0, 1
 _REGISTRIES: dict[str, Registry[Any]] = {"schedules": SCHEDULES, "rules that listen to a metric": RULES}
+_LOOKED_AT, _BLOCK = 10_000_000, 1 << 20
+_LEFT_OUT = f"peak and area are left out above {_LOOKED_AT} updates"
 _SHOWN = 11  # values of a schedule, from its first update to its last
 
 
@@ -38,7 +41,7 @@ def show_all(out: Console, as_json: bool) -> None:
         table = Table(title=title.capitalize(), title_justify="left", box=None, pad_edge=False, show_header=False)
         for name in registry:
             table.add_row(Text(signature(registry[name]), style="bold"), Text(_sentence(registry[name])))
-        out.print(table)
+        lay(out, table)
         out.print()
     peaks = ", ".join(f"{each.name} at {each.peak:g}" for each in CONTENDERS.values())
     _say(out, f"Tasks of compare: {', '.join(TASKS)}, or path/to/file.py:name")
@@ -63,18 +66,19 @@ def show_entry(name: str, out: Console, as_json: bool) -> None:
         cells = (row["name"], row["symbol"], row["unit"], row["rule"], default, row["help"])
         table.add_row(*(Text(cell) for cell in cells))
     out.print()
-    out.print(table)
+    lay(out, table)
 
 
 def show_schedule(schedule: Schedule, updates: int | None, out: Console, as_json: bool) -> int:
     """Values, LaTeX, area, lint findings and a drawing; the exit code is 1 when a finding is an error."""
     last = _horizon(schedule, updates)
-    bound = schedule.over(last)
+    bound = _bound(schedule, last)
     at = np.unique(np.linspace(0, last, min(_SHOWN, last + 1)).round())
     values = {int(t): float(value) for t, value in zip(at, bound(at), strict=True)}
     findings: list[Finding] = bound.lint(updates=last)
     if as_json:
-        facts = {"schedule": repr(bound), "updates": last, "area": bound.area(last), "peak": bound.peak}
+        peak, area = _sums(bound, last) or (None, None)
+        facts = {"schedule": repr(bound), "updates": last, "area": area, "peak": peak}
         shown = {"values": values, "latex": bound.latex(), "findings": [finding.to_json() for finding in findings]}
         _write(out, facts | shown)
     else:
@@ -93,12 +97,33 @@ def _picture(bound: Schedule, last: int, values: dict[int, float], findings: Seq
     for t, value in values.items():
         table.add_row(str(t), f"{value:.6g}")
     out.print()
-    out.print(table)
-    _say(out, f"\nover {last} updates: peak {bound.peak:.6g}, area (sum of the rates) {bound.area(last):.6g}")
+    lay(out, table)
+    sums = _sums(bound, last)
+    said = "peak {:.6g}, area (sum of the rates) {:.6g}".format(*sums) if sums else _LEFT_OUT
+    _say(out, f"\nover {last} updates: {said}")
     _say(out, f"\n{bound.latex()}")
     _say(out, "\nlint: nothing to report" if not findings else "\nlint:")
     for finding in findings:
         _say(out, f"  {finding}", {"error": "red", "warning": "yellow"}.get(finding.severity, ""))
+
+
+def _bound(schedule: Schedule, last: int) -> Schedule:
+    try:
+        return schedule.over(last)
+    except UnboundError as error:
+        fact, hint, unit = str(error).partition("; bind with .over(total, ")
+        if not hint:
+            raise
+        name = unit.partition("=")[0]
+        raise UnboundError(f"{fact}; write (EXPR).over({last}, {name}=N) as the expression, with your own N") from None
+
+
+def _sums(schedule: Schedule, last: int) -> tuple[float, float] | None:
+    """The highest rate and the area of updates 0 .. last - 1; None where there are too many to look at each."""
+    if last > _LOOKED_AT:
+        return None
+    blocks = [schedule(np.arange(i, min(i + _BLOCK, last))) for i in range(0, last, _BLOCK)]
+    return max(float(block.max()) for block in blocks), schedule.area(last)
 
 
 def _horizon(schedule: Schedule, updates: int | None) -> int:

@@ -21,11 +21,13 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..comparison import FIRST
 from ..errors import LearnrateError, TaskError
 from ..policy import Policy
 from ..runs import Run, run
 from ..tasks import find
 from ..trace import Trace
+from .streams import stdout_is_stderr
 
 _CONTEXT = multiprocessing.get_context("spawn")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -184,10 +186,16 @@ def _single_threaded() -> Iterator[None]:
 def _serve(connection: Connection, task: str) -> None:
     """What a worker does: read jobs until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stdout_is_stderr()
+    first = True
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             job: Job = connection.recv()
-            connection.send(_made(connection, task, job))
+            kind, content = _made(connection, task, job)
+            if kind == "trace" and first:
+                content = content.replace(meta={**content.meta, FIRST: True})
+            first = False
+            connection.send((kind, content))
 
 
 def _made(connection: Connection, task: str, job: Job) -> tuple[str, Any]:

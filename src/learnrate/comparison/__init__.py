@@ -8,7 +8,7 @@ in differences; what is left, the residual, is the noise that decides what can b
 from __future__ import annotations
 
 from .curves import Curve, curves
-from .judgement import compare
+from .judgement import FIRST, compare
 from .values import Comparison, Difference, Row
 
-__all__ = ["Comparison", "Curve", "Difference", "Row", "compare", "curves"]
+__all__ = ["FIRST", "Comparison", "Curve", "Difference", "Row", "compare", "curves"]

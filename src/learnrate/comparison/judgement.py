@@ -11,12 +11,15 @@ import numpy as np
 from ..errors import ParameterError, TaskError
 from ..runs import Mode, check_pairing
 from ..trace import Trace
-from .grouping import Runs, grouped, outcome
+from .grouping import Runs, grouped, idle, outcome
 from .student import t_quantile, t_tail
 from .values import Comparison, Difference, Outcome, Row, Scale
-from .wording import HUGE, count
+from .wording import HUGE, count, idleness
 
-_RANKS: tuple[Outcome, ...] = ("converged", "unfinished", "diverged", "failed")
+_RANKS: tuple[Outcome, ...] = ("converged", "idle", "unfinished", "diverged", "failed")
+FIRST = "first_in_its_process"
+"""In a trace's `meta`: true for a run whose time also counts what its process loaded and warmed up."""
+
 _SAME = 1e-12  # what is closer than this, relative to the largest, differs by rounding alone
 
 
@@ -28,7 +31,9 @@ def compare(traces: Runs, mode: Mode | None = None, level: float = 0.95, scale: 
     variance is pooled over the policies that converged (residual of the two-way layout, (P - 1)(S - 1) degrees of
     freedom when complete); the P - 1 comparisons are corrected by Holm's step-down procedure (Holm 1979, Scandinavian
     Journal of Statistics 6). Policies that diverged or failed are listed last and never touch the variance; where runs
-    are missing, each pair uses the seeds it shares.
+    are missing, each pair uses the seeds it shares. A policy with feedback that did exactly what the same policy
+    without it did is "idle": its rule was never reported to, or never acted. It is listed with that note and counts
+    neither as a rival nor in the noise.
 
     `scale` is what differences are tested on. "ratio" (of logarithms; the default for positive objectives of which less
     is better, such as losses) takes the noise to be proportional to the objective, as it is when policies end at losses
@@ -65,7 +70,7 @@ def compare(traces: Runs, mode: Mode | None = None, level: float = 0.95, scale: 
     unpaired = check_pairing(trace for runs in groups.values() for trace in runs)
     if unpaired is not None:
         raise TaskError(str(unpaired).removeprefix("error: "))
-    rows = [_row(name, runs, level) for name, runs in groups.items()]
+    rows = _rows(groups, level)
     sign = 1.0 if mode == "min" else -1.0
     scale = _scale(rows, mode, scale)
     converged = [row for row in rows if row.outcome == "converged"]
@@ -85,6 +90,18 @@ def compare(traces: Runs, mode: Mode | None = None, level: float = 0.95, scale: 
         noise=noise,
         degrees=degrees,
     )
+
+
+def _rows(groups: Mapping[str, Sequence[Trace]], level: float) -> list[Row]:
+    """A row for every policy; those that only repeat another one are set apart."""
+    rows = [_row(name, runs, level) for name, runs in groups.items()]
+    twins = idle(groups)
+    return [
+        dataclasses.replace(row, outcome="idle", note=idleness(twins[row.name]))
+        if row.outcome == "converged" and row.name in twins
+        else row
+        for row in rows
+    ]
 
 
 def _row(name: str, runs: Sequence[Trace], level: float) -> Row:
@@ -110,9 +127,15 @@ def _row(name: str, runs: Sequence[Trace], level: float) -> Row:
         mean=mean,
         low=low,
         high=high,
-        seconds=float(np.median([trace.seconds for trace in runs])),
+        seconds=_seconds(runs),
         note=_note(worst, runs),
     )
+
+
+def _seconds(runs: Sequence[Trace]) -> float:
+    """The median time; what loads and warms up in the first run of a process is no cost of a policy."""
+    warm = [trace.seconds for trace in runs if not trace.meta.get(FIRST)]
+    return float(np.median(warm or [trace.seconds for trace in runs]))
 
 
 def _note(worst: Outcome, runs: Sequence[Trace]) -> str:

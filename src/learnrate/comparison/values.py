@@ -9,7 +9,7 @@ from ..policy import Policy
 from ..runs import Mode
 from .wording import verdict
 
-Outcome = Literal["converged", "unfinished", "diverged", "failed"]
+Outcome = Literal["converged", "idle", "unfinished", "diverged", "failed"]
 Scale = Literal["ratio", "difference"]
 
 
@@ -39,7 +39,9 @@ class Row:
     """One policy of the table.
 
     `mean` and its interval (Student's t on this policy's own seeds) are None unless every one of its runs converged:
-    the mean of the survivors would flatter it. `seconds` is the median time of a run.
+    the mean of the survivors would flatter it. `outcome` is "idle" for a policy whose feedback rule changed nothing, so
+    that it is another policy of the table under a second name. `seconds` is the median time of a run, without those
+    that were the first in their process as long as there are others.
     """
 
     name: str

@@ -22,7 +22,16 @@ def verdict(comparison: Comparison) -> str:
         rows = [row for row in comparison.rows if row.outcome == outcome]
         if rows:
             sentences.append(f"{count(len(rows), 'policy')} {verb}: {_listed(rows)}.")
+    sentences += [f'"{row.name}" is left out: {row.note}.' for row in comparison.rows if row.outcome == "idle"]
     return " ".join(sentences)
+
+
+def idleness(twin: str) -> str:
+    """Why a policy with feedback that only repeats another one is no rival of it."""
+    return (
+        f'it trained exactly as "{twin}" did, so its rule was never reported to or never acted; '
+        "report the metric with scheduler.observe(metric)"
+    )
 
 
 def _finding(comparison: Comparison) -> str:
@@ -61,10 +70,12 @@ def _behind(rival: Row) -> str:
     gap = rival.difference
     if gap is None:
         return f'"{rival.name}" ran on other seeds'
+    if gap.mean == 0 and gap.low == gap.high:
+        return f'"{rival.name}" ends exactly there too'
     side, word = (1, "higher") if gap.mean >= 0 else (-1, "lower")
     unit, suffix = (100 / gap.base, " %") if gap.base > 0 else (1.0, "")
     text = f'"{rival.name}" ends {_short(abs(gap.mean) * unit)}{suffix} {word}'
-    if gap.low is None or gap.high is None:
+    if gap.low is None or gap.high is None or gap.low == gap.high:
         return text
     low, high = sorted(side * unit * end for end in (gap.low, gap.high))
     return f"{text}, interval {_short(low)} to {_short(high)}{suffix}"

@@ -28,7 +28,7 @@ th, td { padding: .32rem .7rem .32rem 0; text-align: left; border-bottom: 1px so
 thead th { color: var(--soft); font-weight: 600; vertical-align: bottom; }
 tbody th { font-weight: 400; min-width: 9rem; }
 tr.group th { font-weight: 700; }
-tr.diverged, tr.failed, tr.unfinished { color: var(--soft); }
+tr.idle, tr.diverged, tr.failed, tr.unfinished { color: var(--soft); }
 td:last-child { min-width: 11rem; }
 .number { font-variant-numeric: tabular-nums; white-space: nowrap; }
 .swatch { width: 1.5rem; height: 1.5rem; padding: 0; border-radius: 50%; border: 2px solid var(--tint);

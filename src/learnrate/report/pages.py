@@ -18,6 +18,7 @@ from .series import Series
 from .words import interval, noise_size, number, percent, probability, standing
 
 _LOG_FROM = 5.0  # a positive quantity that spans more than this factor is read on a log scale
+_MARKED = 20  # a curve of at most so many points shows them
 _CLEAR = "rgba(0,0,0,0)"
 
 Chart = dict[str, Any]
@@ -112,6 +113,7 @@ def _over_time(
     points = [(x.tolist(), y.tolist()) for x, y in map(take, curves)]
     lines = [_line(x, y, curves[i].name, i, i < len(COLOURS)) for i, (x, y) in enumerate(points)]
     layout = _layout("update", name)
+    layout["xaxis"]["rangemode"] = "tozero"
     kept = [values for curve, (_, values) in zip(curves, points, strict=True) if curve.converged]
     layout["yaxis"] |= axis(kept or [values for _, values in points])  # a run that blew up must not set the range
     return {"data": lines[::-1], "layout": layout}  # the best is drawn last, on top
@@ -121,7 +123,7 @@ def _line(x: Values, y: Values, name: str, index: int, bright: bool) -> Chart:
     colour, dash = _tint(index)
     return {
         "type": "scatter",
-        "mode": "lines",
+        "mode": "lines" if len(x) > _MARKED else "lines+markers",  # one point makes no line
         "name": _text(name),
         "x": x,
         "y": [value if math.isfinite(value) else None for value in y],
@@ -271,16 +273,20 @@ _SCALES = {
     "difference": "Differences are tested in the unit of the objective.",
 }
 _NOISE = (
-    "The noise, {size} per run with {degrees} degrees of freedom, is the residual of policy + seed, pooled over the "
+    "The noise, {size} per run with {degrees}, is the residual of policy + seed, pooled over the "
     "policies that converged and taken to be equal for all of them."
 )
 _SILENCE = "With one seed there is no estimate of the noise, so no interval and no verdict."
 
 
+def _degrees(number: int) -> str:
+    return "1 degree of freedom" if number == 1 else f"{number} degrees of freedom"
+
+
 def _method(comparison: Comparison) -> str:
     known = comparison.noise is not None
     level, wrong = (f"{100 * share:.3g} %" for share in (comparison.level, 1 - comparison.level))
-    noise = _NOISE.format(size=noise_size(comparison), degrees=comparison.degrees) if known else _SILENCE
+    noise = _NOISE.format(size=noise_size(comparison), degrees=_degrees(comparison.degrees)) if known else _SILENCE
     text = _METHOD.format(level=level, wrong=wrong, noise=noise, scale=_SCALES[comparison.scale])
     return f"<h2>How to read this</h2>\n<p>{html.escape(text)}</p>"
 

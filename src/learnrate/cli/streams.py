@@ -1,0 +1,69 @@
+"""Standard output belongs to the answer: what a task prints goes to standard error, and a reader may leave early."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.table import Table
+
+STDOUT, STDERR = 1, 2
+
+
+def lay(out: Console, table: Table) -> None:
+    """Print a table; in a file, its lines end where their words do."""
+    if out.is_terminal:
+        out.print(table)
+        return
+    with out.capture() as drawn:
+        out.print(table)
+    out.file.write("".join(f"{line.rstrip()}\n" for line in drawn.get().splitlines()))
+
+
+def stdout_is_stderr() -> None:
+    """From now on, whatever this process or what it starts writes to standard output goes to standard error."""
+    sys.stdout.flush()
+    with contextlib.suppress(OSError):  # either of them may be closed
+        os.dup2(STDERR, STDOUT)
+    sys.stdout = sys.stderr
+
+
+@contextlib.contextmanager
+def aside() -> Iterator[None]:
+    """In here, standard output goes to standard error; also what is written past Python."""
+    sys.stdout.flush()
+    try:
+        kept = os.dup(STDOUT)
+        os.dup2(STDERR, STDOUT)
+    except OSError:
+        kept = -1
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if kept >= 0:
+            os.dup2(kept, STDOUT)
+            os.close(kept)
+
+
+def end_with_the_reader() -> None:
+    """A closed pipe ends the process without a word, as it ends other commands (141 in a shell)."""
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def outliving_pipes() -> Iterator[None]:
+    """In here, a pipe to a process that has died is an error like any other."""
+    if not hasattr(signal, "SIGPIPE") or signal.getsignal(signal.SIGPIPE) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
