@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import typing
 
 from . import errors, schedules
 from .errors import LearnrateError
@@ -20,16 +21,27 @@ __version__ = "0.1.0"
 _ROOMS = ("comparison", "formula", "jax", "linting", "notation", "report", "tasks", "torch")
 """Rooms reached as attributes (`learnrate.torch.attach`) and imported when they are: some need a framework."""
 
-__all__ = sorted(
-    {
-        *schedules.__all__,
-        *("Finding", "Greedy", "LearnrateError", "Plateau", "Policy", "Schedule", "Trace"),
-        *("errors", "load_traces", "parse", "run", "save_traces", "schedules", "task"),
-    }
-)
+__all__ = [
+    "Finding",
+    "Greedy",
+    "LearnrateError",
+    "Plateau",
+    "Policy",
+    "Schedule",
+    "Trace",
+    "errors",
+    "load_traces",
+    "parse",
+    "run",
+    "save_traces",
+    "schedules",
+    "task",
+]
+__all__ += schedules.__all__
+__all__.sort()
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> typing.Any:
     if name in _ROOMS:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
