@@ -16,6 +16,7 @@ import sys
 import warnings
 import weakref
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from learnrate.schedules import (
     Cosine,
     Exponential,
     Function,
+    Interpolation,
     Linear,
     MultiStep,
     PiecewiseConstant,
@@ -229,6 +231,24 @@ def test_one_evaluation_serves_all_groups() -> None:
     train(optimizer, scheduler, 1)
     scheduler.step()
     assert calls.count(2) == 1
+
+
+@pytest.mark.parametrize("rate", [np.float32(0.1), np.float64(0.1), np.int64(1), Fraction(1, 10)], ids=repr)
+def test_any_real_number_is_a_constant(rate: Any) -> None:
+    optimizer = sgd(0.7, 0.8)
+    scheduler = attach(optimizer, lr=rate, weight_decay={0: rate})
+    assert rates(optimizer) == [float(rate)] * 2
+    assert {type(each) for each in rates(optimizer)} == {float}
+    json.dumps(scheduler.state_dict())
+
+
+def test_the_text_of_a_scheduler_is_short() -> None:
+    long = Interpolation(range(5000), [1.0] * 5000)
+    for given in (long, {0: long, "g1": long}):
+        text = repr(attach(sgd(0.1, 0.2), lr=given, momentum=0.9))
+        assert len(text) < 400
+        assert text.startswith("Scheduler(update=0, lr=")
+        assert text.endswith("momentum=Constant(0.9))")
 
 
 @pytest.mark.parametrize(("settings", "error", "message"), [
@@ -465,14 +485,6 @@ def test_the_same_schedule_in_other_words_is_the_same() -> None:
     attach(sgd(), lr=Function(lambda t: min(t, 10) / 10)).load_state_dict(scheduler.state_dict())
 
 
-def test_a_users_function_is_stored_as_values_even_when_it_gives_out() -> None:
-    table = [0.1, 0.2, 0.3]
-    scheduler = attach(sgd(), lr=Function(lambda t: table[int(t)]))
-    state = through_a_file(scheduler.state_dict())
-    assert state["schedules"][0]["values"] == table
-    attach(sgd(), lr=Function(lambda t: table[int(t)])).load_state_dict(state)
-
-
 @pytest.mark.parametrize(("change", "message"), [
     ({"relative": True}, "relative=False, attached here with relative=True"),
     ({"momentum": 0.9}, "the state schedules lr; attached here: lr, momentum"),
@@ -517,6 +529,12 @@ def without(key: str) -> Callable[[dict[str, Any]], Any]:
     (lambda state: state | {"update": math.nan}, "update must be"),
     (lambda state: state | {"update": 2**60}, "update must be"),
     (lambda state: state | {"base_rates": [math.inf, 0.1]}, "base_rates must be a list of finite numbers"),
+    (lambda state: state | {"base_rates": [10**400, 0.1]}, "base_rates must be a list of finite numbers"),
+    (lambda state: state | {"schedules": [{"text": "x", "times": [10**400], "values": [1]}] * 3}, "schedules must be"),
+    (lambda state: state | {"schedules": [{"text": "x", "times": [2**60], "values": [1]}] * 3}, "schedules must be"),
+    (lambda state: state | {"schedules": [{"text": "x", "times": [1], "values": [-(10**400)]}] * 3}, "schedules must"),
+    (lambda state: state | {"schedules": [{"text": "x", "times": [1], "values": [1], "sha256": 3}] * 3}, "schedules m"),
+    (lambda state: state | {"update": 10**400}, "update must be"),
     (lambda state: state | {"base_rates": [0.1]}, "settings must be"),
     (lambda state: state | {"settings": {"lr": [0, 99], "weight_decay": [1, 1], "beta1": [2, 2]}}, "settings must be"),
     (lambda state: state | {"schedules": [{"text": 3}]}, "schedules must be"),
@@ -641,6 +659,25 @@ def test_two_schedulers_share_an_optimizer() -> None:
     state = optimizer.state_dict()
     optimizer.load_state_dict(state)
     assert (rates(optimizer), rates(optimizer, "weight_decay")) == ([WARMUP_COSINE(2)], [pytest.approx(0.08)])
+
+
+def test_two_schedulers_do_not_fight_over_a_setting() -> None:
+    optimizer = sgd(0.1, 0.2)
+    first = attach(optimizer, lr=WARMUP_COSINE)
+    for again in (WARMUP_COSINE, {"g1": 0.5}):
+        with pytest.raises(UsageError, match=r"lr of group \d .* already follows .*attach once.*in one call"):
+            attach(optimizer, lr=again, momentum=0.9)
+    assert rates(optimizer) == [WARMUP_COSINE(0)] * 2
+    assert rates(optimizer, "momentum") == [0, 0]
+    assert first.get_last_lr() == [WARMUP_COSINE(0)] * 2
+    twin = copy.deepcopy(first)
+    del first  # one that is no longer in use is in nobody's way
+    second = attach(optimizer, lr={"g0": 0.5})
+    third = attach(optimizer, lr={"g1": 0.25})
+    assert rates(optimizer) == [0.5, 0.25]
+    assert second.schedule != third.schedule
+    with pytest.raises(UsageError, match="already follows"):
+        attach(twin.optimizer, lr=1.0)
 
 
 def test_inside_torchs_own_combinator() -> None:

@@ -202,6 +202,34 @@ def test_what_is_wrong_is_said(policy: Policy, given: Any, error: Any, message: 
         build(policy, network() if given is None else given)
 
 
+@pytest.mark.parametrize(("given", "message"), [
+    ((Cosine(1, 0, 5), network()), r"needs a Policy, got Cosine.*Policy\('adamw', Cosine\(1.0, updates=5\)\)"),
+    ((network(), Policy("sgd", 0.1)), r"got Sequential.*the policy comes first: build\(policy, model\)"),
+    (("sgd", network()), r"needs a Policy, got 'sgd'; the policy comes first"),
+])  # fmt: skip
+def test_what_is_no_policy_is_refused_with_the_fix(given: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=f"(?s){message}"):
+        build(*given)
+    if not isinstance(given[0], torch.nn.Module):
+        with pytest.raises(UsageError, match=r"code\(policy\) needs a Policy"):
+            code(given[0])
+
+
+@pytest.mark.parametrize(("name", "setting", "value", "message"), [
+    ("sgd", "foreach", Constant(1).cut(5), "foreach of SGD is not a number .*its default is None"),
+    ("sgd", "nesterov", Linear(1, 0, 5), "nesterov of SGD is not .* False.*: lr, dampening, momentum, weight_decay"),
+    ("adamw", "fused", Linear(1, 0, 5), "what can be scheduled: lr, beta1, beta2, eps, weight_decay"),
+    ("adafactor", "eps", Linear(1, 0, 5), r"eps of Adafactor is not a number \(its default is \(None, 0.001\)\)"),
+    ("sgd", "momentum", True, "momentum of SGD must be a number or a schedule, got True"),
+    ("adam", "beta1", False, "beta1 of Adam must be a number or a schedule, got False"),
+])  # fmt: skip
+def test_switches_are_no_numbers_and_numbers_no_switches(name: str, setting: str, value: Any, message: str) -> None:
+    policy = Policy(name, 0.1, settings={setting: value})
+    for use in (lambda: build(policy, network()), lambda: code(policy)):
+        with pytest.raises(ParameterError, match=message):
+            use()
+
+
 # -- printed code
 
 
@@ -245,6 +273,31 @@ def test_printed_code_gives_the_same_rates_and_weights(name: str) -> None:
 def _flat(values: list[Any]) -> list[float]:
     given = [value for value in values if value is not None]
     return [float(number) for value in given for number in (value if isinstance(value, tuple) else (value,))]
+
+
+@pytest.mark.parametrize("rates", [(0.1,), (0.1, 3.0), (torch.tensor(0.1, dtype=torch.float64),)], ids=str)
+def test_a_printed_schedule_is_the_rate_whatever_lr_the_optimizer_was_built_with(rates: tuple[Any, ...]) -> None:
+    scope: dict[str, Any] = {}
+    exec(compile(WARMUP_COSINE.code("torch"), "<printed>", "exec"), scope)  # noqa: S102 - what is tested
+    weights = [torch.nn.Parameter(torch.zeros(1, dtype=torch.float64)) for _ in rates]
+    optimizer = torch.optim.SGD(
+        [{"params": [weight], "lr": rate} for weight, rate in zip(weights, rates, strict=True)], foreach=False
+    )
+    held = [group["lr"] for group in optimizer.param_groups]
+    scheduler = scope["scheduler"](optimizer)
+    for k in range(25):
+        for weight in weights:
+            weight.grad = torch.ones_like(weight)
+        before = [weight.item() for weight in weights]
+        assert [float(group["lr"]) for group in optimizer.param_groups] == pytest.approx(
+            [WARMUP_COSINE(k)] * len(rates), rel=1e-12
+        )
+        optimizer.step()
+        used = [start - weight.item() for start, weight in zip(before, weights, strict=True)]
+        assert used == pytest.approx([WARMUP_COSINE(k)] * len(rates), rel=1e-9, abs=1e-15)
+        scheduler.step()
+    if isinstance(rates[0], torch.Tensor):
+        assert optimizer.param_groups[0]["lr"] is held[0]
 
 
 def test_printed_code_with_groups() -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from learnrate.errors import TimeError
+import learnrate.torch
+from learnrate.errors import TimeError, UsageError
 from learnrate.schedule import SCHEDULES, Schedule
 from learnrate.schedules import WSD, Cosine, Function, Interpolation, Linear, Noise
 from learnrate.spec import draw
@@ -97,6 +102,38 @@ def test_compiled_as_one_graph(schedule: Schedule) -> None:
         torch._dynamo.reset()
         compiled = torch.compile(rate, backend="eager", fullgraph=True)
         close(compiled(torch.tensor(times, dtype=torch.float64)), schedule, times, 1e-12)
+
+
+def test_a_call_on_a_tensor_is_compiled_as_one_graph() -> None:
+    schedule = Linear(0, 1, 7) >> Cosine(1, 0.1, 31)
+    schedule(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, about its compiler
+        torch._dynamo.reset()
+        compiled = torch.compile(lambda t: schedule(t), backend="eager", fullgraph=True)
+        times = np.arange(50)
+        close(compiled(torch.tensor(times, dtype=torch.float64)), schedule, times, 1e-12)
+
+
+def test_a_schedule_called_on_a_tensor_in_compiled_code_needs_no_call_on_a_tensor_before() -> None:
+    script = (
+        "import torch, learnrate.torch\n"
+        "from learnrate import Linear\n"
+        "schedule = Linear(0, 1, 4)\n"
+        "schedule(0)\n"
+        "rate = torch.compile(lambda t: schedule(t), backend='eager', fullgraph=True)\n"
+        "print(rate(torch.tensor([1.0, 2.0])).tolist())\n"
+    )
+    here = os.environ | {"PYTHONPATH": str(Path(learnrate.torch.__file__).parents[2])}
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    done = subprocess.run(command, env=here, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[0.25, 0.5]"
+
+
+@pytest.mark.parametrize("t", [torch.tensor([True, False]), torch.tensor(True), torch.tensor([1j, 2.0])], ids=str)
+def test_what_is_no_time_is_refused(t: torch.Tensor) -> None:
+    with pytest.raises(UsageError, match=r"t must be a number or a tensor of numbers, got torch\.(bool|complex64)"):
+        Cosine(1, 0, 10)(t)
 
 
 def test_mapped_over_a_batch() -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from learnrate.errors import StateError
+from learnrate.errors import StateError, UsageError
 from learnrate.feedback import Plateau
 from learnrate.schedules import Cosine, Linear
 from learnrate.torch import attach
@@ -136,14 +136,18 @@ def test_lightnings_rate_monitor_reads_it(tmp_path: Path) -> None:
 # -- Accelerate
 
 
-def accelerated(accumulate: int = 1) -> tuple[Any, Any, Any, Any, Any]:
+def fresh_accelerator(accumulate: int = 1) -> Any:
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState, GradientState
 
     AcceleratorState._reset_state(reset_partial_state=True)
     GradientState._reset_state()
+    return Accelerator(cpu=True, gradient_accumulation_steps=accumulate)
+
+
+def accelerated(accumulate: int = 1) -> tuple[Any, Any, Any, Any, Any]:
     torch.manual_seed(0)
-    accelerator = Accelerator(cpu=True, gradient_accumulation_steps=accumulate)
+    accelerator = fresh_accelerator(accumulate)
     model = torch.nn.Linear(4, 1)
     optimizer = Recorded(model.parameters(), lr=1.0)
     scheduler = attach(optimizer, lr=SCHEDULE, weight_decay=DECAY, feedback=Plateau(patience=0, factor=0.5))
@@ -180,14 +184,16 @@ def test_accelerate_steps_it_once_per_update_and_resumes(tmp_path: Path, accumul
 
 
 def test_attached_to_an_optimizer_that_accelerate_has_wrapped() -> None:
-    accelerator, _, optimizer, _, _ = accelerated()
+    inner = Recorded(torch.nn.Linear(4, 1).parameters(), lr=1.0)
+    optimizer = fresh_accelerator().prepare(inner)
     scheduler = attach(optimizer, lr=SCHEDULE)
     state = optimizer.state_dict()
     optimizer.step()
     scheduler.step()
     optimizer.load_state_dict(state)
     assert [group["lr"] for group in optimizer.param_groups] == [SCHEDULE(1)]
-    assert accelerator is not None
+    with pytest.raises(UsageError, match="already follows a scheduler attached to this optimizer"):
+        attach(inner, lr=SCHEDULE)
 
 
 # -- Transformers

@@ -93,7 +93,7 @@ class Clock:
         return half_up(exact * per if unit == "ep" else exact / per)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(eq=False, repr=False)
 class LengthKind(Kind):
     """A length in updates, as text in another unit, or left out."""
 

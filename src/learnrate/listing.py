@@ -25,7 +25,9 @@ TORCH = """import torch
 {source}
 
 def scheduler(optimizer):
-    \"\"\"Build the optimizer with lr=1.0, which the rate multiplies; step after every optimizer.step().\"\"\"
+    \"\"\"The rate is the schedule's, whatever lr the optimizer was built with; step after every optimizer.step().\"\"\"
+    for group in optimizer.param_groups:
+        group["initial_lr"] = 1.0  # what LambdaLR multiplies by the schedule
     return torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
 """
 

@@ -33,7 +33,7 @@ _RESERVED = {
 }
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(eq=False, repr=False)
 class OptimizerName(Kind):
     """The usual name of an optimizer in lower case; which names exist is for the bridge that builds it to say."""
 
@@ -54,7 +54,7 @@ def _finite(value: Any) -> float | None:
         return None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(eq=False, repr=False)
 class Rate(Kind):
     """A schedule; a number stands for one that never changes."""
 
@@ -71,7 +71,7 @@ class Rate(Kind):
         return cast(Schedule, draw(SCHEDULES[name], rng))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(eq=False, repr=False)
 class Settings(Kind):
     """Names to numbers, bools, text or schedules."""
 
@@ -100,7 +100,7 @@ class Settings(Kind):
         return FrozenDict({name: drawn[name] for name in rng.sample(sorted(drawn), rng.randint(0, 3))})
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(eq=False, repr=False)
 class Listener(Kind):
     """A rule that listens to a metric, or None."""
 
@@ -113,7 +113,7 @@ class Listener(Kind):
         return None if rng.random() < 0.5 else cast(Rule, draw(RULES[rng.choice(list(RULES))], rng))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(eq=False, repr=False)
 class Multipliers(Kind):
     """Names of parameter groups to what multiplies their rate."""
 

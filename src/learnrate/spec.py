@@ -20,9 +20,12 @@ from .errors import ParameterError, UnknownName
 REQUIRED: Any = dataclasses.MISSING
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(eq=False, repr=False)
 class Kind:
-    """What one parameter may be. Subclasses say how a value is read and how a legal one is drawn."""
+    """What one parameter may be. Subclasses say how a value is read and how a legal one is drawn.
+
+    (No dataclass of this tree generates more than its constructor: at import each generated method costs.)
+    """
 
     symbol: str
     unit: str
@@ -42,7 +45,7 @@ class Kind:
         return ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(eq=False, repr=False)
 class Number(Kind):
     """A finite number between bounds; `whole` makes it an int."""
 
@@ -105,7 +108,7 @@ class Number(Kind):
         return f" ({self.unit})" if self.unit else ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(eq=False, repr=False)
 class Choice(Kind):
     """One of a few words."""
 
@@ -124,7 +127,7 @@ class Choice(Kind):
         return " or ".join(f"`{choice!r}`" for choice in self.choices)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(eq=False, repr=False)
 class Flag(Kind):
     """True or False."""
 
@@ -137,11 +140,11 @@ class Flag(Kind):
         return rng.random() < 0.5
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(eq=False, repr=False)
 class Numbers(Kind):
     """A non-empty list of numbers, stored as a tuple; `rising` asks for strictly rising ones."""
 
-    each: Number = Number("", "", "")
+    each: Number
     rising: bool = False
 
     def read(self, value: Any) -> tuple[float | int, ...]:

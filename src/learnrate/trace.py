@@ -19,7 +19,6 @@ import math
 import os
 import pickle
 import sys
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -293,7 +292,7 @@ def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
         raise UsageError(f"cannot write {os.fspath(path)}: it is a folder")
     if final.exists() and not final.is_file():
         raise UsageError(f"cannot write {os.fspath(path)}: it is not a regular file; give the name of a file")
-    temporary = final.with_name(f".{final.name[:40]}.{uuid.uuid4().hex}.tmp")
+    temporary = final.with_name(f".{final.name[:40]}.{os.urandom(8).hex()}.tmp")
     try:
         with temporary.open("xb") as file:
             file.write(content)

@@ -20,7 +20,7 @@ from ..spec import Kind, declare, draw, number, shorten
 from .contract import ADD, CALL, CHAIN, COMPOSITES, SCHEDULES, TIMES, Schedule, parts_of
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(eq=False, repr=False)
 class Inner(Kind):
     """A schedule as a parameter of a composite."""
 
@@ -34,7 +34,7 @@ class Inner(Kind):
         return cast(Schedule, draw(rng.choice(shapes), rng))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(eq=False, repr=False)
 class Several(Inner):
     """Two or more schedules."""
 

@@ -55,9 +55,14 @@ CHAIN, ADD, TIMES, CALL = 1, 2, 3, 4
 """How tightly the text form of a schedule binds."""
 
 
+_REACHED: dict[str, Any] = {}
+
+
 def _above(name: str) -> Any:
-    module, attribute = _LAZY[name].split(":")
-    return getattr(importlib.import_module(module), attribute)
+    if name not in _REACHED:  # remembered, because a compiler that traces a call cannot follow an import
+        module, attribute = _LAZY[name].split(":")
+        _REACHED[name] = getattr(importlib.import_module(module), attribute)
+    return _REACHED[name]
 
 
 class Schedule(Declared, abc.ABC):
@@ -335,9 +340,7 @@ class Schedule(Declared, abc.ABC):
         if at > total:
             raise ParameterError(f"extend needs at <= total updates, got at={at}, total={total}")
         if self.bound and self.length == FOREVER:
-            raise ParameterError(
-                f"{shorten(self)} goes on for ever: there is no end to move; .cut(n) gives it one"
-            )
+            raise ParameterError(f"{shorten(self)} goes on for ever: there is no end to move; .cut(n) gives it one")
         return self.cut(at) >> self.skip(at).fit(total - at)
 
     def cooldown(self, at: int, updates: int, end: float = 0.0) -> Schedule:

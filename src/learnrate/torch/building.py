@@ -45,6 +45,7 @@ def build(policy: Policy, model_or_params: Parameters) -> tuple[Optimizer, Sched
     >>> [(group["lr"], group["betas"]) for group in optimizer.param_groups]
     [(0.1, (0.9, 0.95)), (0.05, (0.9, 0.95))]
     """
+    require_policy(policy, "build(policy, model)")
     unbound = [name for name, schedule in policy.schedules.items() if not schedule.bound]
     if unbound:
         raise UnboundError(f"{' and '.join(unbound)} of the policy have no length yet; bind it: policy.over(updates)")
@@ -63,6 +64,17 @@ def build(policy: Policy, model_or_params: Parameters) -> tuple[Optimizer, Sched
     rates = [policy.lr if multiplier == 1 else multiplier * policy.lr for multiplier in multipliers]
     given: Any = dict(enumerate(rates)) if policy.groups else policy.lr
     return optimizer, attach(optimizer, lr=given, feedback=policy.feedback, **others)
+
+
+def require_policy(given: Any, call: str) -> None:
+    """Say what is wrong when something else stands where a policy belongs."""
+    if isinstance(given, Policy):
+        return
+    if isinstance(given, Schedule):
+        fix = f"a schedule becomes one with an optimizer's name: Policy('adamw', {shorten(given)})"
+    else:
+        fix = f"the policy comes first: {call}"
+    raise UsageError(f"{call} needs a Policy, got {shorten(given)}; {fix}")
 
 
 def optimizer_classes() -> dict[str, type[Optimizer]]:
@@ -90,16 +102,28 @@ def constructor_settings(cls: type[Optimizer], policy: Policy) -> dict[str, Any]
     for name, setting in policy.settings.items():
         if name not in defaults:
             raise UnknownName(unknown(f"setting of {cls.__name__}", name, list(defaults)))
-        settings[name] = _start(setting, defaults[name]) if isinstance(setting, Schedule) else setting
+        settings[name] = _start(cls, name, setting, defaults)
     if any(name in settings for name in BETAS):
         settings["betas"] = tuple(settings.pop(name, defaults[name]) for name in BETAS)
     return settings
 
 
-def _start(schedule: Schedule, default: Any) -> float:
-    """The value at update 0; an int where the optimizer counts with one."""
-    value: float = schedule(0)
+def _start(cls: type[Optimizer], name: str, setting: Any, defaults: Mapping[str, Any]) -> Any:
+    """A setting as given, or a schedule's value at update 0: an int where the optimizer counts with one."""
+    default, place = defaults[name], f"{name} of {cls.__name__}"
+    if isinstance(setting, bool) and _is_number(default):
+        raise ParameterError(f"{place} must be a number or a schedule, got {setting}")
+    if not isinstance(setting, Schedule):
+        return setting
+    if not _is_number(default):
+        known = ", ".join(["lr", *sorted(key for key, held in defaults.items() if _is_number(held))])
+        raise ParameterError(f"{place} is not a number (its default is {default!r}); what can be scheduled: {known}")
+    value: float = setting(0)
     return int(value) if type(default) is int and value == int(value) else value
+
+
+def _is_number(default: Any) -> bool:
+    return isinstance(default, (int, float)) and not isinstance(default, bool)
 
 
 def _grouped(wanted: Mapping[str, float], given: Parameters) -> tuple[list[dict[str, Any]], list[float]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import hashlib
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,14 +13,16 @@ import numpy as np
 from ..errors import NotationError, StateError
 from ..formula import LATEST
 from ..notation import parse
-from ..schedule import Schedule, first_difference
-from ..spec import shorten
+from ..schedule import Schedule
+from ..spec import Declared, shorten
 
 FORMAT = 1
 
 HINT = "to go on with what is attached here, from the update in the state: load_state_dict(state, allow_change=True)"
 
-_DENSE = 1_000_000
+_SHOWN = 300
+
+_FAR = 1e12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,16 +42,57 @@ class Checkpoint:
 
 
 def describe(schedule: Schedule) -> dict[str, Any]:
-    """A schedule for the state: its text and, where text cannot rebuild it (a user's own function), its values."""
-    text = repr(schedule)
+    """A schedule for the state: its text, which rebuilds it.
+
+    What no text rebuilds is remembered by its values on a fixed grid. For a user's own function that is all there is to
+    compare; anything else (text too long to be read, a class that is not registered) has a digest of all it holds too.
+    """
+    text = str(schedule)
+    own = bool(_functions(schedule))
     try:
-        if parse(text) == schedule:
+        if not own and parse(text) == schedule:
             return {"text": text}
     except NotationError:
         pass
-    times = _grid(schedule).tolist()
+    times = _sampled(schedule.length).tolist()
     values = list(_answers(schedule, times))
-    return {"text": text, "times": times[: len(values)], "values": values}
+    described = {"text": shorten(_Bare(text), _SHOWN), "times": times[: len(values)], "values": values}
+    return described if own else described | {"sha256": _digest(schedule)}
+
+
+def _functions(schedule: Schedule) -> list[Any]:
+    """The functions of a user that a schedule holds, at any depth."""
+    pending: list[Any] = [schedule]
+    known: set[int] = set()
+    found = []
+    while pending:
+        value = pending.pop()
+        if isinstance(value, Declared):
+            if id(value) not in known:
+                known.add(id(value))
+                pending += value.parameters().values()
+        elif isinstance(value, tuple):
+            pending += value
+        elif callable(value):
+            found.append(value)
+    return found
+
+
+def _digest(schedule: Schedule) -> str:
+    """The SHA-256 of everything that a schedule holds; a part that it holds many times is read once."""
+    known: dict[int, str] = {}
+
+    def read(value: Any) -> str:
+        if isinstance(value, tuple) and any(isinstance(item, Declared) for item in value):
+            return f"({','.join(map(read, value))})"
+        if not isinstance(value, Declared):
+            return repr(value)
+        if id(value) not in known:
+            held = ",".join(f"{name}={read(item)}" for name, item in value.parameters().items())
+            known[id(value)] = hashlib.sha256(f"{type(value).__name__}({held})".encode()).hexdigest()
+        return known[id(value)]
+
+    return read(schedule)
 
 
 def _answers(schedule: Schedule, times: list[int]) -> Iterator[float]:
@@ -60,9 +104,9 @@ def _answers(schedule: Schedule, times: list[int]) -> Iterator[float]:
             return
 
 
-def _grid(schedule: Schedule) -> np.ndarray[Any, Any]:
-    """The fixed updates at which a user's function is remembered: all of the first 256, then ever sparser ones."""
-    last = min(schedule.length, 100_000)
+def _sampled(length: float) -> np.ndarray[Any, Any]:
+    """The fixed updates at which values are remembered: all of the first 256, then ever sparser ones."""
+    last = int(min(length, 100_000))
     sparse = np.floor(np.geomspace(256, last, 256)) if last > 256 else np.zeros(0)
     return np.unique(np.concatenate([np.arange(min(last, 256) + 1), sparse])).astype(np.int64)
 
@@ -113,7 +157,7 @@ def _all(values: Any, rule: Any) -> bool:
 
 
 def _finite(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+    return type(value) in (int, float) and -sys.float_info.max <= value <= sys.float_info.max
 
 
 def _described(value: Any) -> bool:
@@ -122,8 +166,9 @@ def _described(value: Any) -> bool:
     if "values" not in value:
         return True
     times, values = value.get("times"), value["values"]
-    legal = _all(times, lambda t: _finite(t) and t >= 0) and _all(values, _finite)
-    return legal and times is not None and len(times) == len(values)
+    legal = _all(times, lambda t: _finite(t) and 0 <= t <= LATEST) and _all(values, _finite)
+    digest = value.get("sha256", "")
+    return legal and times is not None and len(times) == len(values) and isinstance(digest, str)
 
 
 def compare(saved: Checkpoint, attached: Checkpoint, schedules: Sequence[Schedule]) -> None:
@@ -168,8 +213,7 @@ def _compare_pair(
         update, saved_value, value = found
         raise StateError(
             f"the state was made with another schedule: {label} first differs at update {update}, {saved_value!r} in "
-            f"the state and {value!r} here; in the state: {shorten(_Bare(described['text']), 300)}; "
-            f"here: {shorten(here_schedule, 300)}; {HINT}"
+            f"the state and {value!r} here; {_both(described, here_schedule)}; {HINT}"
         )
 
 
@@ -183,9 +227,15 @@ class _Bare(str):
 def _difference(described: Mapping[str, Any], schedule: Schedule, label: str) -> tuple[int, float, float] | None:
     """The first update at which a saved schedule and an attached one differ, and both values."""
     if "values" in described:
-        there, here = np.asarray(described["values"], dtype=np.float64), schedule(np.asarray(described["times"]))
-        return _first(np.asarray(described["times"]), there, here)
-    if described["text"] == repr(schedule):
+        times = np.asarray(described["times"], dtype=np.float64)
+        found = _first(times, np.asarray(described["values"], dtype=np.float64), _asked(schedule, times, label))
+        if found is None and "sha256" in described and described["sha256"] != _digest(schedule):
+            raise StateError(
+                f"the state was made with another schedule: {label} holds other numbers here, though not at any of the "
+                f"{times.size} updates whose values the state remembers; {_both(described, schedule)}; {HINT}"
+            )
+        return found
+    if described["text"] == str(schedule):
         return None
     try:
         saved = parse(described["text"])
@@ -195,12 +245,34 @@ def _difference(described: Mapping[str, Any], schedule: Schedule, label: str) ->
         raise StateError(f"damaged state: {label} is no bound schedule: {shorten(_Bare(described['text']))}")
     if saved == schedule:
         return None
-    update = first_difference(saved, schedule)
-    if update is not None:
-        return update, saved(update), schedule(update)
-    far = min(max(saved.length, schedule.length), 1e12)
-    times = np.unique(np.floor(np.geomspace(_DENSE, far, 20_000))) if far > _DENSE else np.zeros(0)
-    return _first(times, saved(times), schedule(times))
+    if _functions(schedule):
+        times = _sampled(max(saved.length, schedule.length)).astype(np.float64)
+    else:
+        times = np.union1d(saved._grid(), schedule._grid())
+        times = times[times <= _FAR]
+    return _first(times, saved(times), _asked(schedule, times, label))
+
+
+def _asked(schedule: Schedule, times: Any, label: str) -> Any:
+    """The values of the attached schedule; a user's function that raises is named."""
+    functions = _functions(schedule)
+    if not functions:
+        return schedule(times)
+    values = []
+    for t in times.tolist():
+        try:
+            values.append(schedule(int(t)))
+        except Exception as error:
+            named = ", ".join(getattr(function, "__qualname__", shorten(function)) for function in functions)
+            raise StateError(
+                f"{label} cannot be compared with the state: the function attached here, {named}, raises "
+                f"{type(error).__name__} at update {int(t)}: {shorten(_Bare(error), _SHOWN)}; {HINT}"
+            ) from error
+    return np.asarray(values, dtype=np.float64)
+
+
+def _both(described: Mapping[str, Any], schedule: Schedule) -> str:
+    return f"in the state: {shorten(_Bare(described['text']), _SHOWN)}; here: {shorten(schedule, _SHOWN)}"
 
 
 def _first(times: Any, there: Any, here: Any) -> tuple[int, float, float] | None:

@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from ..errors import TimeError
+from ..errors import TimeError, UsageError
 from ..formula import EXPONENT_LIMIT, Memory, Part, Table
 from ..schedule import Schedule
 
@@ -125,8 +125,11 @@ class Tensors:
         """What `schedule(tensor)` calls: the values, as a tensor of the same shape, dtype and device.
 
         A negative or NaN time on the CPU is a `TimeError`; compiled, or on a device that would have to be waited for,
-        it is clamped at 0.
+        it is clamped at 0. To compile it in one graph (`fullgraph=True`), import `learnrate.torch` and call the
+        schedule once on a number before: the compiler follows neither imports nor, on Python 3.11, cached properties.
         """
+        if t.dtype == torch.bool or t.is_complex():
+            raise UsageError(f"t must be a number or a tensor of numbers, got {t.dtype}")
         if torch.compiler.is_compiling():
             return cast(Tensor, schedule.at(t, self))
         if t.device.type == "cpu" and not _legal(t):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import numbers
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -51,7 +52,8 @@ def attach(
     `scheduler.step()`, with its own base rate; until then it runs at the rate it was added with.
 
     Raises `UnboundError` for a schedule without a length in updates, `UnknownName` for a setting or a group that the
-    optimizer does not have, and `UsageError` for what is no schedule.
+    optimizer does not have, and `UsageError` for what is no schedule, and for a setting that another scheduler which is
+    still in use sets already.
 
     >>> from learnrate.schedules import Linear
     >>> weight = torch.nn.Parameter(torch.zeros(1))
@@ -122,6 +124,7 @@ class Scheduler(LRScheduler):
         self._taken = -1
         self._copied = False
         self._plan(optimizer)
+        self._refuse_rivals(optimizer)
         super().__init__(optimizer)
         self._watch_loading()
 
@@ -143,6 +146,20 @@ class Scheduler(LRScheduler):
             tracks.append(_Track(name, places.pop(), which, which[0] if len(set(which)) == 1 else None))
         self._tracks, self._schedules, self._described = tracks, list(pool), None
         self._planned = len(groups)
+
+    def _refuse_rivals(self, optimizer: Optimizer) -> None:
+        """Two schedulers would overwrite each other's values, and nobody would see which of them was used."""
+        mine = _claimed(self._given, optimizer.param_groups)
+        for rival in _watching(optimizer):
+            shared = mine & _claimed(rival._given, optimizer.param_groups)
+            if shared:
+                name, index = min(shared)
+                label = group_label(index, optimizer.param_groups[index])
+                raise UsageError(
+                    f"{name} of {label} already follows a scheduler attached to this optimizer: attach once, with all "
+                    "settings in one call (schedules that follow each other join with >>); to put another scheduler in "
+                    "its place, delete the first one before"
+                )
 
     def _take_in(self) -> None:
         """Settle everything again when groups were added; known groups keep their base rates."""
@@ -295,9 +312,7 @@ class Scheduler(LRScheduler):
 
     def _watch_loading(self) -> None:
         """Write the values again when the optimizer loads a state; it knows this scheduler only weakly."""
-        owner: Any = self.optimizer
-        while "_optimizer_load_state_dict_post_hooks" not in vars(owner) and hasattr(owner, "optimizer"):
-            owner = owner.optimizer  # Accelerate's wrapper
+        owner = _unwrapped(self.optimizer)
         handle = owner.register_load_state_dict_post_hook(functools.partial(_rewrite, weakref.ref(self)))
         weakref.finalize(self, handle.remove).atexit = False
 
@@ -307,7 +322,7 @@ class Scheduler(LRScheduler):
         self._watch_loading()
 
     def __repr__(self) -> str:
-        settings = ", ".join(f"{name}={given!r}" for name, given in self._given.items())
+        settings = ", ".join(f"{name}={shorten(given, 200)}" for name, given in self._given.items())
         return f"Scheduler(update={self.update}, {settings})"
 
 
@@ -319,6 +334,33 @@ def _rewrite(known: weakref.ref[Scheduler], optimizer: Optimizer) -> None:
         scheduler._write()
 
 
+def _unwrapped(optimizer: Any) -> Any:
+    """The optimizer itself, which holds the hooks; Accelerate wraps it."""
+    while "_optimizer_load_state_dict_post_hooks" not in vars(optimizer) and hasattr(optimizer, "optimizer"):
+        optimizer = optimizer.optimizer
+    return optimizer
+
+
+def _watching(optimizer: Optimizer) -> Iterator[Scheduler]:
+    """The schedulers attached to an optimizer that are still in use; it knows them by the hooks they left."""
+    for hook in _unwrapped(optimizer)._optimizer_load_state_dict_post_hooks.values():
+        scheduler = hook.args[0]() if isinstance(hook, functools.partial) and hook.func is _rewrite else None
+        if scheduler is not None:
+            yield scheduler
+
+
+def _claimed(
+    settings: Mapping[str, Schedule | dict[str | int, Schedule]], groups: list[dict[str, Any]]
+) -> set[tuple[str, int]]:
+    """Which setting of which group schedules speak for."""
+    return {
+        (name, index)
+        for name, given in settings.items()
+        for index, schedule in enumerate(_per_group(name, given, groups))
+        if schedule is not None
+    }
+
+
 def _read(name: str, given: Given) -> Schedule | dict[str | int, Schedule]:
     if isinstance(given, Mapping):
         if not given:
@@ -328,8 +370,8 @@ def _read(name: str, given: Given) -> Schedule | dict[str | int, Schedule]:
 
 
 def _schedule(label: str, given: Any) -> Schedule:
-    if isinstance(given, (int, float)) and not isinstance(given, bool):
-        return Constant(given)
+    if isinstance(given, numbers.Real) and not isinstance(given, bool):
+        return Constant(float(given))
     if not isinstance(given, Schedule):
         raise UsageError(f"{label} must be a schedule, a number or a mapping from groups to them, got {shorten(given)}")
     if not given.bound:

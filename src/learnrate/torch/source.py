@@ -10,7 +10,7 @@ from ..feedback import Plateau, Rule
 from ..policy import Policy
 from ..schedule import Schedule
 from ..spec import shorten
-from .building import constructor_settings, optimizer_class
+from .building import constructor_settings, optimizer_class, require_policy
 from .settings import BETAS
 
 
@@ -37,6 +37,7 @@ def code(policy: Policy) -> str:
         return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lr)
     <BLANKLINE>
     """
+    require_policy(policy, "code(policy)")
     if not policy.bound:
         raise UnboundError("the policy's schedules have no length yet; bind it: policy.over(updates)")
     imports, tables, functions = set[str](), list[str](), list[str]()
