@@ -52,8 +52,8 @@ def attach(
     `scheduler.step()`, with its own base rate; until then it runs at the rate it was added with.
 
     Raises `UnboundError` for a schedule without a length in updates, `UnknownName` for a setting or a group that the
-    optimizer does not have, and `UsageError` for what is no schedule, and for a setting that another scheduler which is
-    still in use sets already.
+    optimizer does not have, and `UsageError` for what is no schedule. Where two schedulers set the same thing, the one
+    attached last does; stepping the other is a `UsageError`.
 
     >>> from learnrate.schedules import Linear
     >>> weight = torch.nn.Parameter(torch.zeros(1))
@@ -123,8 +123,9 @@ class Scheduler(LRScheduler):
         self._described: list[dict[str, Any]] | None = None
         self._taken = -1
         self._copied = False
+        self._succeeded = ""
         self._plan(optimizer)
-        self._refuse_rivals(optimizer)
+        self._succeed_rivals(optimizer)
         super().__init__(optimizer)
         self._watch_loading()
 
@@ -147,19 +148,21 @@ class Scheduler(LRScheduler):
         self._tracks, self._schedules, self._described = tracks, list(pool), None
         self._planned = len(groups)
 
-    def _refuse_rivals(self, optimizer: Optimizer) -> None:
-        """Two schedulers would overwrite each other's values, and nobody would see which of them was used."""
+    def _succeed_rivals(self, optimizer: Optimizer) -> None:
+        """The one attached last speaks; two that wrote would overwrite each other, and nobody would see it."""
         mine = _claimed(self._given, optimizer.param_groups)
         for rival in _watching(optimizer):
             shared = mine & _claimed(rival._given, optimizer.param_groups)
             if shared:
                 name, index = min(shared)
-                label = group_label(index, optimizer.param_groups[index])
-                raise UsageError(
-                    f"{name} of {label} already follows a scheduler attached to this optimizer: attach once, with all "
-                    "settings in one call (schedules that follow each other join with >>); to put another scheduler in "
-                    "its place, delete the first one before"
-                )
+                rival._succeeded = f"{name} of {group_label(index, optimizer.param_groups[index])}"
+
+    def _refuse_if_succeeded(self) -> None:
+        if self._succeeded:
+            raise UsageError(
+                f"{self._succeeded} follows a scheduler that was attached later: step that one, or attach once, with "
+                "all settings in one call (schedules that follow each other join with >>)"
+            )
 
     def _take_in(self) -> None:
         """Settle everything again when groups were added; known groups keep their base rates."""
@@ -208,6 +211,8 @@ class Scheduler(LRScheduler):
 
     def _write(self) -> None:
         """Write the value of every setting at the current update into every group."""
+        if self._succeeded:
+            return
         groups = self.optimizer.param_groups
         values = self._values()
         rates: list[float | None] = []
@@ -245,6 +250,7 @@ class Scheduler(LRScheduler):
 
         `epoch` is torch's deprecated way to jump to an update.
         """
+        self._refuse_if_succeeded()
         if epoch is not None and not (isinstance(epoch, int) and 0 <= epoch <= LATEST):
             raise TimeError(f"step(epoch) jumps to a whole number of updates >= 0, got {shorten(epoch)}")
         if epoch is None and (self._step_count > 1 or self._copied or self._skipped()):
@@ -266,6 +272,7 @@ class Scheduler(LRScheduler):
         """Report a metric to the feedback rule; its factor holds from the next update on, and is returned."""
         if self.feedback is None:
             raise UsageError("no rule listens; attach one: attach(optimizer, lr=schedule, feedback=Plateau())")
+        self._refuse_if_succeeded()
         self._heard, self._factor = self.feedback(self._heard, metric)
         self._write()
         return self._factor
