@@ -76,7 +76,6 @@ PACKAGES = {
     "transformers": "transformers",
     "accelerate": "transformers",
     "sklearn": "tasks",
-    "gymnasium": "tasks",
     "scipy": "law tuner",
     "optuna": "tuner",
     "ray": "tuner",
