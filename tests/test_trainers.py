@@ -192,8 +192,10 @@ def test_attached_to_an_optimizer_that_accelerate_has_wrapped() -> None:
     scheduler.step()
     optimizer.load_state_dict(state)
     assert [group["lr"] for group in optimizer.param_groups] == [SCHEDULE(1)]
-    with pytest.raises(UsageError, match="already follows a scheduler attached to this optimizer"):
-        attach(inner, lr=SCHEDULE)
+    later = attach(inner, lr=SCHEDULE)  # the same optimizer, seen without its wrapper
+    with pytest.raises(UsageError, match="follows a scheduler that was attached later"):
+        scheduler.step()
+    assert later.get_last_lr() == [SCHEDULE(0)]
 
 
 # -- Transformers
