@@ -20,6 +20,8 @@ SOURCE = str(Path(__file__).parents[1] / "src")
 def fresh(statement: str) -> None:
     """Run one statement in a new interpreter that reads no user settings."""
     environment = os.environ | {"PYTHONPATH": SOURCE, "PYTHONNOUSERSITE": "1", "PYTHONPYCACHEPREFIX": CACHE.name}
+    # NumPy's BLAS starts a thread for every core, and an idle one spins: processor time that is no import
+    environment |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its compiled files
     subprocess.run([sys.executable, "-P", "-c", statement], check=True, env=environment)
 
