@@ -351,11 +351,6 @@ class Declared:
         """A copy with some parameters changed, checked like a new one."""
         return type(self)(**(self.parameters() | changes))
 
-    def _cached(self, name: str, value: Any) -> Any:
-        """Remember something derived; it is no part of the value and does not travel in a pickle."""
-        self.__dict__[name] = value
-        return value
-
     @functools.cached_property
     def _weight(self) -> int:
         """How many declared values its text spells out; a shared part counts each time."""
@@ -378,7 +373,7 @@ class Declared:
     def __hash__(self) -> int:
         known: int | None = self.__dict__.get("_hash")
         if known is None:
-            known = self._cached("_hash", hash((type(self).__name__, *self.parameters().values())))
+            self.__dict__["_hash"] = known = hash((type(self).__name__, *self.parameters().values()))
         return known
 
     def __reduce__(self) -> tuple[Any, ...]:

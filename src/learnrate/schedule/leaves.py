@@ -64,9 +64,8 @@ class Shape(Schedule):
         return self.replace(updates=span) if "updates" in self.kinds else COMPOSITES["Cut"](self, span)
 
     def _held(self, t: Any, xp: Namespace) -> Any:
-        if (
-            self.length == 0 and "updates" in self.kinds
-        ):  # nothing to divide by: alone, a shape without length is its end value
+        # nothing to divide by: alone, a shape without length is its end value
+        if self.length == 0 and "updates" in self.kinds:
             return self.replace(updates=1).at(1.0, xp)
         return self.formula(xp.hold(t, self.length), xp)
 
