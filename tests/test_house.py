@@ -43,7 +43,8 @@ DOORS = {
     "schedules": "schedule",
     "notation": "schedules",
     "feedback": "schedule",
-    "linting": "schedules",
+    "linting": "interop",
+    "differences": "interop",
     "optimizers": "spec",
     "policy": "notation feedback optimizers",
     "trace": "policy",
@@ -54,16 +55,16 @@ DOORS = {
     "tuner": "runs finder",
     "diagnosis": "runs",
     "law": "runs",
-    "interop": "schedules",
-    "torch": "interop linting listing comparison finder tuner diagnosis law",
-    "keras": "interop linting listing comparison finder tuner diagnosis law",
-    "jax": "interop linting listing comparison finder tuner diagnosis law",
+    "interop": "notation feedback",
+    "torch": "interop linting differences listing comparison finder tuner diagnosis law",
+    "keras": "interop linting differences listing comparison finder tuner diagnosis law",
+    "jax": "interop linting differences listing comparison finder tuner diagnosis law",
     "lightning": "torch",
     "transformers": "torch",
     "tasks": "runs torch",
     "report": "trace comparison",
     "cli": "__init__ report tasks torch keras jax lightning transformers",
-    "__init__": "interop linting listing comparison finder tuner diagnosis law",
+    "__init__": "interop linting differences listing comparison finder tuner diagnosis law",
     "__main__": "cli errors",
 }
 # Which rooms may import which package, besides NumPy, which all may. A bridge knows its own framework.
@@ -87,6 +88,7 @@ PACKAGES = {
 # Which rooms may import by a name held in a string, where the door test cannot look, and what for.
 LAZY = {
     "schedule": "plot, latex, code, lint, report: one-line methods that would open a door backwards",
+    "interop": "one module per library, imported when it is asked for; the library that `write` builds objects of",
     "tasks": "the embedded tasks, each imported when it is asked for: they need a framework",
     "__init__": "the bridges: importing the library must import no framework",
 }

@@ -18,7 +18,7 @@ from .trace import Trace, load_traces, save_traces
 
 __version__ = "0.1.0"
 
-_ROOMS = ("comparison", "formula", "jax", "linting", "notation", "report", "tasks", "torch")
+_ROOMS = ("comparison", "formula", "interop", "jax", "linting", "notation", "report", "tasks", "torch")
 """Rooms reached as attributes (`learnrate.torch.attach`) and imported when they are: some need a framework."""
 
 __all__ = [

@@ -12,7 +12,7 @@ from .errors import NotationError, UnknownName
 from .feedback import RULES, Rule
 from .notation import from_json, to_json
 from .schedule import SCHEDULES, Schedule
-from .schedule.contract import _above
+from .schedule.contract import above
 from .schedules import Constant
 from .spec import Declared, FrozenDict, Kind, Number, Registry, arguments, declare, draw, shorten, unknown
 
@@ -208,7 +208,7 @@ class Policy(Declared):
         """
         if target not in _TARGETS:
             raise UnknownName(unknown("code target of a policy", target, list(_TARGETS)))
-        return cast(str, _above(f"{target} code")(self))
+        return cast(str, above(f"{target} code")(self))
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, every field by its name."""

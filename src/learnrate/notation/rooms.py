@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from .. import schedules as schedules  # the catalogue fills its registry when it is imported
-from ..errors import LearnrateError, NotationError
+from ..errors import LearnrateError, NotationError, UnknownName
+from ..schedule import above
 from ..spec import FORMS, Declared, unknown
 
 DEEPEST = 100
@@ -17,6 +18,11 @@ CONSTRUCTOR_ERRORS = (LearnrateError, TypeError, ValueError, ArithmeticError)
 
 def class_named(name: str, in_text: bool) -> type[Declared]:
     """The registered class of that name; raises `NotationError` that lists the known ones."""
+    if "." in name:  # another library's name: its module is imported when it is asked for
+        try:
+            return cast("type[Declared]", above("dialect")(name))
+        except UnknownName as error:
+            raise NotationError(str(error)) from None
     known: list[str] = []
     for registry in FORMS:
         if registry.form == "text" or not in_text:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, NoReturn
 
 from ..errors import NotationError, UsageError
-from ..schedule import ALGEBRA, COMPOSITES, Schedule
+from ..schedule import ALGEBRA, COMPOSITES, SCHEDULES, Schedule
 from ..spec import Declared, shorten, signature, unknown
 from .rooms import CONSTRUCTOR_ERRORS, DEEPEST, Scale, class_named, refused_parameter
 
@@ -47,7 +47,7 @@ _TOKEN = r"""
     | (?P<number>  (?: [0-9]++(?:_[0-9]++)*+ (?: \.(?:[0-9]++(?:_[0-9]++)*+)?+ )?+ | \.[0-9]++(?:_[0-9]++)*+ )
                    (?: [eE][+-]?+[0-9]++ )?+ )
     | (?P<keyword> [A-Za-z_][A-Za-z0-9_]*+ [ \t\r\n]*+ =(?!=) )
-    | (?P<name>    [A-Za-z_][A-Za-z0-9_]*+ )
+    | (?P<name>    [A-Za-z_][A-Za-z0-9_]*+ (?: [.:] [A-Za-z_][A-Za-z0-9_]*+ )? )
     | (?P<string>  ' [^'\\\n]*+ (?: \\.[^'\\\n]*+ )*+ ' | " [^"\\\n]*+ (?: \\.[^"\\\n]*+ )*+ " )
     | (?P<mark>    >> | \*\* | // | == | [!#$%&()*+,\-./:;<=>?@\[\]^`{|}~\\] )
 """
@@ -369,11 +369,11 @@ class _Reader:
             return _WORDS[name.text]
         if name.text in ("inf", "nan"):
             self._refuse(name.at, f"{name.text} is no legal value; every number is finite")
+        name = self._qualified(name)
         try:
             cls = class_named(name.text, in_text=True)
         except NotationError as error:
-            hint = "names stand alone: Linear(0, 1, 10), not lr.Linear(0, 1, 10); " if self._is(".") else ""
-            self._refuse(name.at, f"{hint}{error}")
+            self._refuse(name.at, str(error))
         if not self._is("("):
             self._refuse(name.at, f"{name.text} needs its arguments: {signature(cls)}")
         args, kwargs = self._arguments()
@@ -381,6 +381,15 @@ class _Reader:
             if key not in cls.kinds:
                 self._refuse(part.joint, unknown(f"parameter of {name.text}", key, list(cls.kinds)))
         return self._construct(name, cls, args, kwargs)
+
+    def _qualified(self, name: _Token) -> _Token:
+        """`timm.CosineLRScheduler` or `timm:CosineLRScheduler`: another library's name for a schedule."""
+        outer, mark, inner = name.text.replace(":", ".").partition(".")
+        if outer in ("lr", "learnrate") and mark:
+            self._refuse(name.at, "names stand alone: Linear(0, 1, 10), not lr.Linear(0, 1, 10)")
+        if mark and outer in SCHEDULES:
+            self._refuse(name.at, f"{outer} needs its arguments: {signature(SCHEDULES[outer])}")
+        return name._replace(text=f"{outer}{mark}{inner}")
 
     def _construct(self, name: _Token, cls: type[Declared], args: list[_Part], kwargs: dict[str, _Part]) -> Any:
         positional = [part.value for part in args]

@@ -14,7 +14,7 @@ from .composites import (
     Stepped,
     Sum,
 )
-from .contract import ALGEBRA, COMPOSITES, SCHEDULES, Schedule, first_difference
+from .contract import ALGEBRA, COMPOSITES, SCHEDULES, Schedule, above, first_difference
 from .leaves import Recipe, Shape
 
 __all__ = [
@@ -36,5 +36,6 @@ __all__ = [
     "Skipped",
     "Stepped",
     "Sum",
+    "above",
     "first_difference",
 ]

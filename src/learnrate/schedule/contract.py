@@ -48,6 +48,7 @@ _LAZY = {
     "jaxlib": "learnrate.jax:xp",
     "torch": "learnrate.torch:xp",
     "torch code": "learnrate.torch:code",
+    "dialect": "learnrate.interop:dialect",
 }
 """Conveniences that live in rooms above this one; the only doors that open backwards."""
 
@@ -58,7 +59,8 @@ CHAIN, ADD, TIMES, CALL = 1, 2, 3, 4
 _REACHED: dict[str, Any] = {}
 
 
-def _above(name: str) -> Any:
+def above(name: str) -> Any:
+    """What the lazy table says under this name, imported when it is first asked for."""
     if name not in _REACHED:  # remembered, because a compiler that traces a call cannot follow an import
         module, attribute = _LAZY[name].split(":")
         _REACHED[name] = getattr(importlib.import_module(module), attribute)
@@ -148,7 +150,7 @@ class Schedule(Declared, abc.ABC):
             return self.at(t, t.space)
         family = type(t).__module__.partition(".")[0]
         if family in _LAZY:
-            return _above(family).evaluate(self, t)
+            return above(family).evaluate(self, t)
         return self._over_array(t)
 
     def _over_array(self, t: Any) -> Array:
@@ -366,32 +368,32 @@ class Schedule(Declared, abc.ABC):
 
     def code(self, target: str = "python") -> str:
         """Source to take elsewhere: "python", "javascript" or "torch"; it does not need this library."""
-        return cast(str, _above("code")(self, target))
+        return cast(str, above("code")(self, target))
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that `Schedule.from_json` reads back."""
-        return cast("dict[str, Any]", _above("to_json")(self))
+        return cast("dict[str, Any]", above("to_json")(self))
 
     @staticmethod
     def from_json(data: Any) -> Schedule:
         """The schedule that `to_json` wrote."""
-        schedule = _above("from_json")(data)
+        schedule = above("from_json")(data)
         if not isinstance(schedule, Schedule):
             raise NotationError(f"expected a schedule, got {shorten(schedule)}")
         return schedule
 
     def lint(self, updates: int | None = None) -> list[Finding]:
         """Findings: what is probably not meant in a run of `updates` updates (its own length if left out)."""
-        return cast("list[Finding]", _above("lint")(self, updates))
+        return cast("list[Finding]", above("lint")(self, updates))
 
     def plot(self, updates: int | None = None, **options: Any) -> Any:
         """A Matplotlib figure of the rate over the updates."""
-        return _above("plot")(self, updates, **options)
+        return above("plot")(self, updates, **options)
 
     def _repr_svg_(self) -> str | None:
         """What a notebook shows; None, which leaves it the text, when there is nothing to draw or draw with."""
         try:
-            return cast("str | None", _above("svg")(self))
+            return cast("str | None", above("svg")(self))
         except (LearnrateError, ImportError):
             return None
 

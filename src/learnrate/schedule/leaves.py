@@ -24,6 +24,10 @@ class Shape(Schedule):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        cls._register()
+
+    @classmethod
+    def _register(cls) -> None:
         SCHEDULES.add(cls.__name__, cls)
 
     @abc.abstractmethod
@@ -75,6 +79,10 @@ class Recipe(Schedule):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        cls._register()
+
+    @classmethod
+    def _register(cls) -> None:
         SCHEDULES.add(cls.__name__, cls)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -189,7 +189,9 @@ def _hashed(update: Any, seed: Any, xp: Any) -> Any:
 
 
 @dataclasses.dataclass(eq=False, repr=False)
-class _FunctionKind(Kind):
+class FunctionKind(Kind):
+    """A function of one argument."""
+
     def read(self, value: Any) -> Any:
         if not callable(value) or isinstance(value, Schedule):
             raise ValueError(f"be a function of t, got {shorten(value)}")
@@ -210,7 +212,7 @@ class Function(Shape):
     """
 
     open_ended = True
-    function: Callable[[Any], Any] = declare(_FunctionKind("g", "", "from an update to its rate"))
+    function: Callable[[Any], Any] = declare(FunctionKind("g", "", "from an update to its rate"))
     updates: Length = rest("its length; for ever if left out")
 
     def formula(self, t: Any, xp: Any) -> Any:

@@ -11,12 +11,12 @@ except ModuleNotFoundError as error:
         raise
     raise MissingExtra("torch", "torch") from error
 
-from ..schedule.contract import _above
+from ..schedule.contract import above
 from .building import build
 from .namespace import xp
 from .scheduler import Scheduler, attach
 from .source import code
 
-_above("torch")  # the way from a schedule to here, so that compiled code need not import it
+above("torch")  # the way from a schedule to here, so that compiled code need not import it
 
 __all__ = ["Scheduler", "attach", "build", "code", "xp"]

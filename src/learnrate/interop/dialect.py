@@ -1,0 +1,120 @@
+"""A schedule as another library names it: its name, its arguments, and what they mean in our algebra."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import wraps
+from inspect import signature
+from typing import Any, ClassVar, TypeVar, cast
+
+from ..clock import FOREVER
+from ..errors import LearnrateError, ParameterError, UnboundError
+from ..feedback import Rule
+from ..findings import Finding
+from ..schedule import Recipe, Schedule, Shape
+from ..spec import Registry, arguments, unknown
+from .conventions import Conventions
+
+DIALECTS: Registry[type[Dialect]] = Registry("library schedule", form="text")
+"""Every class, under `library.Name`."""
+
+LISTENERS: dict[str, Callable[..., Rule]] = {}
+"""The names that listen to a metric, under `library.Name`; they return a rule of `learnrate.feedback`."""
+
+
+def library_of(module: str) -> str:
+    """`learnrate.interop.timm` and `learnrate.interop.timm.x` are "timm"."""
+    return module.partition("interop.")[2].partition(".")[0] or "test"
+
+
+class Dialect(Recipe):
+    """One schedule of one library: the library's own name and arguments; `meaning()` says it in the algebra.
+
+    `schedule(t)` is the rate that update t uses in the library's documented loop, past the end too. Where the library
+    scales the optimizer's rate, that is the last parameter, `lr`; left at 1, the schedule is the multiplier.
+
+    A class declares its `conventions`, and where the library does something that surprises, `quirks`, one finding each.
+    """
+
+    conventions: ClassVar[Conventions]
+
+    @classmethod
+    def _register(cls) -> None:
+        DIALECTS.add(cls.full_name(), cls)
+
+    @classmethod
+    def full_name(cls) -> str:
+        """`timm.CosineLRScheduler`."""
+        return f"{library_of(cls.__module__)}.{cls.__name__}"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            super().__init__(*args, **kwargs)
+        except UnboundError:
+            raise
+        except LearnrateError as error:
+            name = self.full_name()
+            if name in str(error) or str(error).startswith(f"{type(self).__name__}."):
+                raise
+            raise ParameterError(f"{name}: {error}") from None
+
+    @property
+    def horizon(self) -> int | None:
+        """The update that its arguments call the end; None when they name none."""
+        return None if self.length == FOREVER else int(self.length)
+
+    def quirks(self, run: int) -> Iterator[Finding]:
+        """What this library does that people do not expect, in a run of `run` updates."""
+        return iter(())
+
+    def _horizon(self, updates: int | None) -> int:
+        if updates is None and self.bound and self.horizon is not None:
+            return self.horizon
+        return super()._horizon(updates)
+
+    def __repr__(self) -> str:
+        return f"{self.full_name()}({arguments(self)})"
+
+
+class Curve(Shape):
+    """A formula that only a dialect needs, outside the catalogue. `horizon` parameters are its own: it never ends."""
+
+    open_ended = True
+
+    @classmethod
+    def _register(cls) -> None:
+        """It has no name of its own: the dialect that means it has."""
+
+
+Listener = TypeVar("Listener", bound="Callable[..., Rule]")
+
+
+def listener(function: Listener) -> Listener:
+    """Register a name that listens to a metric; arguments that it does not have are an error that lists its own."""
+    name = f"{library_of(function.__module__)}.{function.__name__}"
+    known = list(signature(function).parameters)
+
+    @wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> Rule:
+        for key in kwargs:
+            if key not in known:
+                raise ParameterError(unknown(f"parameter of {name}", key, known))
+        if len(args) > len(known):
+            raise ParameterError(f"{name} takes at most {len(known)} values, got {len(args)}: {', '.join(known)}")
+        return function(*args, **kwargs)
+
+    LISTENERS[name] = checked
+    return cast(Listener, checked)
+
+
+def dialects_in(value: object) -> Iterable[Dialect]:
+    """Every dialect that a schedule is made of, itself included."""
+    if isinstance(value, Dialect):
+        yield value
+    if isinstance(value, Schedule):
+        for item in value.parameters().values():
+            for part in item if isinstance(item, tuple) else (item,):
+                yield from dialects_in(part)
+
+
+__all__ = ["DIALECTS", "LISTENERS", "Curve", "Dialect", "dialects_in", "library_of", "listener"]
