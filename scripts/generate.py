@@ -46,6 +46,8 @@ EXTRAS = {
     "plot": "pictures of schedules, report pages",
     "cli": "the command `learnrate`",
     "jax": "schedules called inside `jit` and given to optax",
+    "lightning": "schedules in modules and callbacks of Lightning",
+    "transformers": "schedules in the Trainer of Transformers and in loops of Accelerate",
     "tasks": "the images of the embedded tasks; they train with `torch`",
 }
 """What each extra is used for today; of one that is not here, nothing is imported yet."""

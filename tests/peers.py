@@ -28,14 +28,16 @@ class _Stub(types.ModuleType):
         return value
 
 
-def load(distribution: str, file: str, stubs: Iterable[str] = (), **attributes: Any) -> types.ModuleType:
+def load(
+    distribution: str, file: str, stubs: Iterable[str] = (), module_name: str = "", **attributes: Any
+) -> types.ModuleType:
     """The module in `file` of an installed distribution; `stubs` are the imports that it does not use here.
 
     `attributes` are names of stubs given a value that the file needs while it is imported: `{"pkg.mod": {"name": x}}`
-    as keywords with dots written as `__`.
+    as keywords with dots written as `__`. A file that imports its neighbours needs its own `module_name`.
     """
     path = Path(str(importlib.metadata.distribution(distribution).locate_file(file)))
-    name = "peer_" + file.removesuffix(".py").replace("/", "_")
+    name = module_name or "peer_" + file.removesuffix(".py").replace("/", "_")
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None

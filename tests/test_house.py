@@ -44,7 +44,7 @@ DOORS = {
     "notation": "schedules",
     "feedback": "schedule",
     "linting": "interop",
-    "differences": "interop",
+    "differences": "linting",
     "optimizers": "spec",
     "policy": "notation feedback optimizers",
     "trace": "policy",

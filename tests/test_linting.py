@@ -14,7 +14,8 @@ from drawn import composite
 from learnrate import Constant, Cosine, Exponential, Interpolation, Linear, NaturalExponential, Schedule
 from learnrate.errors import ParameterError, UnboundError
 from learnrate.findings import SEVERITIES, Finding
-from learnrate.linting import RULES, lint
+from learnrate.interop import torch
+from learnrate.linting import RULES, Run, horizon, lint
 
 
 @pytest.fixture(autouse=True)
@@ -95,11 +96,96 @@ FAULTS: dict[str, tuple[Schedule, int | None, str, str, dict[str, float]]] = {
         "note",
         {"run": 100},
     ),
+    "floor_above_the_rate": (
+        torch.CosineAnnealingLR(100, 0.1, lr=0.01),
+        None,
+        "floor above the rate",
+        "error",
+        {"eta_min": 0.1, "lr": 0.01},
+    ),
+    "quirks_of_the_library": (
+        torch.CosineAnnealingLR(40),
+        100,
+        "rises past the end",
+        "warning",
+        {"end": 40, "run": 100, "highest after": 1.0},
+    ),
+}
+
+USES: dict[str, tuple[Schedule, Run, dict[str, float]]] = {
+    "per update, counted in epochs": (
+        Cosine(1, 0, 30),
+        Run(3000, updates_per_epoch=100),
+        {"horizon": 30, "steps of the scheduler": 3000, "epoch count": 30},
+    ),
+    "per epoch, counted in updates": (
+        Cosine(1, 0, 3000),
+        Run(3000, updates_per_epoch=100, stepped="epoch"),
+        {"horizon": 3000, "steps of the scheduler": 30, "update count": 3000},
+    ),
+    "per update, counted in backward passes": (
+        Cosine(1, 0, 4000),
+        Run(1000, accumulation=4),
+        {"horizon": 4000, "steps of the scheduler": 1000, "micro-batch count": 4000},
+    ),
+    "per update, counted for one of eight processes": (
+        Cosine(1, 0, 8000),
+        Run(1000, world_size=8),
+        {"horizon": 8000, "steps of the scheduler": 1000, "process count": 8000},
+    ),
+    "once per process, counted in updates": (
+        Cosine(1, 0, 1000),
+        Run(1000, world_size=8, stepped="process"),
+        {"horizon": 1000, "steps of the scheduler": 8000, "update count": 1000},
+    ),
+    "both accumulation and processes": (
+        Cosine(1, 0, 32_000),
+        Run(1000, accumulation=4, world_size=8),
+        {"horizon": 32_000, "backward pass of one process count": 32_000},
+    ),
 }
 
 
+@pytest.mark.parametrize("use", USES)
+def test_a_horizon_in_another_unit_is_named_with_the_numbers(use: str) -> None:
+    schedule, run, evidence = USES[use]
+    (found,) = RULES["counted_in_another_unit"](schedule, run)
+    assert found.severity == "error"
+    assert evidence.items() <= found.evidence.items()
+    assert list(RULES["counted_in_another_unit"](schedule.fit(run.steps), run)) == []
+
+
+def test_a_part_of_a_chain_is_judged_by_its_own_time() -> None:
+    cosine = torch.CosineAnnealingLR(90)
+    assert lint(Linear(0, 1, 10) >> cosine, 100) == lint(2 * cosine, 90) == lint(cosine.cut(90) >> Constant(0, 110)) == []
+    found = [finding.name for finding in lint((Linear(0, 1, 10) >> cosine).clip(0), 150)]
+    assert "rises past the end" in found
+
+
+def test_the_run_of_the_issue_that_bounced_140_times() -> None:
+    found = {finding.name: finding for finding in lint(torch.CosineAnnealingLR(100, lr=1e-3), 25_000)}
+    assert found["schedule shorter than the run"].evidence["times too short"] == 250
+    assert found["schedule shorter than the run"].severity == "error"
+    assert "does not stay" in found["schedule shorter than the run"].advice
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule"),
+    [
+        ({"stepped": "batch"}, "stepped must be one of update, epoch"),
+        ({"stepped": "epoch"}, "needs updates_per_epoch"),
+        ({"accumulation": 0}, "accumulation must be >= 1"),
+        ({"world_size": 1.5}, "world_size must be a whole number"),
+        ({"updates_per_epoch": -1}, "updates_per_epoch must be > 0"),
+    ],
+)
+def test_a_use_that_makes_no_sense_is_refused(wrong: dict[str, Any], rule: str) -> None:
+    with pytest.raises(ParameterError, match=rule):
+        lint(Cosine(1, 0, 10), 10, **wrong)
+
+
 def test_every_rule_has_its_fault_here() -> None:
-    assert set(FAULTS) == set(RULES)
+    assert {*FAULTS, "counted_in_another_unit"} == set(RULES), "the last one is above"
 
 
 @pytest.mark.parametrize("rule", FAULTS)
@@ -107,7 +193,7 @@ def test_each_rule_finds_its_fault(rule: str) -> None:
     schedule, updates, name, severity, evidence = FAULTS[rule]
     found = [finding for finding in lint(schedule, updates) if finding.name == name]
     assert len(found) == 1
-    assert found == list(RULES[rule](schedule, updates or int(schedule.length)))
+    assert found == list(RULES[rule](schedule, Run(updates or horizon(schedule) or 0)))
     assert found[0].severity == severity
     assert (
         evidence.items()
@@ -129,9 +215,11 @@ def test_each_rule_is_silent_when_the_fault_is_mended(rule: str) -> None:
         "shorter_than_the_run": (Cosine(1, 0.01, 100), 120),
         "long_warmup": (Linear(0, 1, 10) >> Linear(1, 0, 90), 100),
         "rising_past_the_end": (NaturalExponential(1e-3, -0.01).cut(100), 100),
+        "floor_above_the_rate": (torch.CosineAnnealingLR(100, 0.001, lr=0.01), 100),
+        "quirks_of_the_library": (torch.CosineAnnealingLR(100), 100),
     }
     schedule, updates = mended[rule]
-    assert list(RULES[rule](schedule, updates)) == []
+    assert list(RULES[rule](schedule, Run(updates))) == []
 
 
 def test_a_rise_to_the_end_is_no_warmup() -> None:

@@ -18,8 +18,14 @@ from .trace import Trace, load_traces, save_traces
 
 __version__ = "0.1.0"
 
-_ROOMS = ("comparison", "formula", "interop", "jax", "linting", "notation", "report", "tasks", "torch")
+_ROOMS = (
+    *("comparison", "differences", "formula", "interop", "jax", "lightning", "linting"),
+    *("notation", "report", "tasks", "torch", "transformers"),
+)
 """Rooms reached as attributes (`learnrate.torch.attach`) and imported when they are: some need a framework."""
+
+_VERBS = {"explain": "differences", "lint": "linting"}
+"""Verbs whose rooms are imported when they are called: they stand on other libraries' vocabularies."""
 
 __all__ = [
     "Finding",
@@ -30,6 +36,8 @@ __all__ = [
     "Schedule",
     "Trace",
     "errors",
+    "explain",
+    "lint",
     "load_traces",
     "parse",
     "run",
@@ -42,6 +50,8 @@ __all__.sort()
 
 
 def __getattr__(name: str) -> typing.Any:
+    if name in _VERBS:
+        return getattr(importlib.import_module(f"{__name__}.{_VERBS[name]}"), name)
     if name in _ROOMS:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -70,6 +70,8 @@ class UsageError(LearnrateError, TypeError):
 class MissingExtra(LearnrateError, ImportError):
     """An optional dependency is not installed; the message is the command that installs it."""
 
-    def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"{package} is not installed; run: pip install 'learnrate[{extra}]'")
+    def __init__(self, package: str, extra: str | None) -> None:
+        """`extra` is None for a package that no extra of ours brings."""
+        wanted = package if extra is None else f"'learnrate[{extra}]'"
+        super().__init__(f"{package} is not installed; run: pip install {wanted}")
         self.extra = extra

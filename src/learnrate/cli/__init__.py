@@ -1,4 +1,4 @@
-"""The command line: `learnrate compare`, `list`, `show` and `plot`.
+"""The command line: `learnrate compare`, `list`, `show`, `plot`, `convert`, `explain` and `lint`.
 
 Exit codes: 0 when all is well, 1 when the answer is no (no policy converged; a schedule has an error), 2 for misuse,
 130 after Ctrl-C. Results go to standard output, everything else to standard error.
@@ -18,7 +18,9 @@ from typer.core import TyperGroup
 
 from .. import __version__, report
 from ..errors import LearnrateError
-from . import catalogue, contest, streams, text
+from ..interop.writing import TARGETS
+from ..linting import STEPPED
+from . import catalogue, contest, streams, text, translation
 
 MISUSE = 2
 
@@ -162,6 +164,68 @@ def plot(
         missing = "a name has characters that no font at hand has; they are drawn as boxes"
         typer.echo(missing if note == "a name" else note, err=True)
     typer.echo(str(output))
+
+
+Subject = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE|EXPR",
+        help="A schedule, such as 'timm:CosineLRScheduler(t_initial=12)'; a DeepSpeed, training-arguments or "
+        "trainer-state JSON; a torch checkpoint.",
+    ),
+]
+
+
+@app.command("convert")
+def convert(
+    subject: Subject,
+    to: Annotated[str, typer.Option("--to", metavar="LIBRARY", help=f"One of {', '.join(TARGETS)}.")],
+    updates: Updates = None,
+    as_json: Json = False,
+) -> None:
+    """Source for another library: its own schedule where that gives every rate, else its most general hook.
+
+    With --updates only the updates of such a run need to agree. The exit code is 1 when a config cannot say it.
+    """
+    raise typer.Exit(translation.convert(subject, to, updates, _console(), _console(stderr=True), as_json))
+
+
+@app.command("explain")
+def explain(
+    a: Annotated[str, typer.Argument(metavar="A", help="A schedule or a file, as for convert.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    updates: Updates = None,
+    as_json: Json = False,
+) -> None:
+    """Where two schedules differ first and most, and which convention explains it.
+
+    The exit code is 1 when they differ.
+    """
+    raise typer.Exit(translation.show_difference(a, b, updates, _console(), as_json))
+
+
+@app.command("lint")
+def lint(
+    subject: Subject,
+    updates: Updates = None,
+    updates_per_epoch: Annotated[float | None, typer.Option(help="How many updates one epoch has.")] = None,
+    accumulation: Annotated[int, typer.Option(min=1, help="Backward passes per update.")] = 1,
+    world_size: Annotated[int, typer.Option(min=1, help="Processes that train together.")] = 1,
+    stepped: Annotated[str, typer.Option(help=f"When the scheduler is stepped: {', '.join(STEPPED)}.")] = "update",
+    name: Annotated[str | None, typer.Option(help="The scheduler's class, where a checkpoint does not say it.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What is probably not meant in a schedule, a config or a checkpoint, each with the numbers that prove it.
+
+    The exit code is 1 when a finding is an error.
+    """
+    use = {
+        "updates_per_epoch": updates_per_epoch,
+        "accumulation": accumulation,
+        "world_size": world_size,
+        "stepped": stepped,
+    }
+    raise typer.Exit(translation.show_lint(subject, updates, use, {"name": name}, _console(), as_json))
 
 
 def main() -> int:

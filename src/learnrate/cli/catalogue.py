@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,12 +15,13 @@ from .. import report
 from ..errors import UnboundError
 from ..feedback import RULES
 from ..findings import Finding
+from ..linting import horizon
 from ..schedule import SCHEDULES, Schedule
 from ..spec import REQUIRED, Declared, Registry, signature
 from ..tasks import TASKS
 from .lineup import CONTENDERS
 from .lineup import SCHEDULES as DEFAULTS
-from .streams import lay
+from .streams import lay, say, write_json
 
 FINE, NO = 0, 1
 _REGISTRIES: dict[str, Registry[Any]] = {"schedules": SCHEDULES, "rules that listen to a metric": RULES}
@@ -35,7 +34,7 @@ def show_all(out: Console, as_json: bool) -> None:
     """Every schedule and every rule that listens, with their signatures; and what `compare` knows."""
     if as_json:
         found = {kind: [_described(name, registry) for name in registry] for kind, registry in _REGISTRIES.items()}
-        _write(out, found | {"tasks": list(TASKS), "policies": list(DEFAULTS)})
+        write_json(out, found | {"tasks": list(TASKS), "policies": list(DEFAULTS)})
         return
     for title, registry in _REGISTRIES.items():
         table = Table(title=title.capitalize(), title_justify="left", box=None, pad_edge=False, show_header=False)
@@ -44,9 +43,9 @@ def show_all(out: Console, as_json: bool) -> None:
         lay(out, table)
         out.print()
     peaks = ", ".join(f"{each.name} at {each.peak:g}" for each in CONTENDERS.values())
-    _say(out, f"Tasks of compare: {', '.join(TASKS)}, or path/to/file.py:name")
-    _say(out, f"Policies of compare ({peaks}): {', '.join(DEFAULTS)}")
-    _say(out, "One schedule in full: learnrate list NAME")
+    say(out, f"Tasks of compare: {', '.join(TASKS)}, or path/to/file.py:name")
+    say(out, f"Policies of compare ({peaks}): {', '.join(DEFAULTS)}")
+    say(out, "One schedule in full: learnrate list NAME")
 
 
 def show_entry(name: str, out: Console, as_json: bool) -> None:
@@ -54,10 +53,10 @@ def show_entry(name: str, out: Console, as_json: bool) -> None:
     registry: Registry[Any] = RULES if name in RULES else SCHEDULES
     entry = registry[name]
     if as_json:
-        _write(out, _described(name, registry))
+        write_json(out, _described(name, registry))
         return
-    _say(out, signature(entry), "bold")
-    _say(out, "\n" + (inspect.getdoc(entry) or ""))
+    say(out, signature(entry), "bold")
+    say(out, "\n" + (inspect.getdoc(entry) or ""))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for head in ("parameter", "symbol", "unit", "rule", "default", "what it is"):
         table.add_column(head)
@@ -80,15 +79,15 @@ def show_schedule(schedule: Schedule, updates: int | None, out: Console, as_json
         peak, area = _sums(bound, last) or (None, None)
         facts = {"schedule": repr(bound), "updates": last, "area": area, "peak": peak}
         shown = {"values": values, "latex": bound.latex(), "findings": [finding.to_json() for finding in findings]}
-        _write(out, facts | shown)
+        write_json(out, facts | shown)
     else:
         _picture(bound, last, values, findings, out)
     return NO if any(finding.severity == "error" for finding in findings) else FINE
 
 
 def _picture(bound: Schedule, last: int, values: dict[int, float], findings: Sequence[Finding], out: Console) -> None:
-    _say(out, repr(bound), "bold")
-    _say(out, "")
+    say(out, repr(bound), "bold")
+    say(out, "")
     plain = "utf" not in (out.encoding or "").lower()
     out.print(Text(report.draw(bound, min(max(out.width, 24), 80), 12, last, plain)), soft_wrap=True)
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -100,11 +99,11 @@ def _picture(bound: Schedule, last: int, values: dict[int, float], findings: Seq
     lay(out, table)
     sums = _sums(bound, last)
     said = "peak {:.6g}, area (sum of the rates) {:.6g}".format(*sums) if sums else _LEFT_OUT
-    _say(out, f"\nover {last} updates: {said}")
-    _say(out, f"\n{bound.latex()}")
-    _say(out, "\nlint: nothing to report" if not findings else "\nlint:")
+    say(out, f"\nover {last} updates: {said}")
+    say(out, f"\n{bound.latex()}")
+    say(out, "\nlint: nothing to report" if not findings else "\nlint:")
     for finding in findings:
-        _say(out, f"  {finding}", {"error": "red", "warning": "yellow"}.get(finding.severity, ""))
+        say(out, f"  {finding}", {"error": "red", "warning": "yellow"}.get(finding.severity, ""))
 
 
 def _bound(schedule: Schedule, last: int) -> Schedule:
@@ -131,9 +130,10 @@ def _horizon(schedule: Schedule, updates: int | None) -> int:
         return updates
     if not schedule.bound:
         raise UnboundError(f"{schedule!r} has no length yet; say how long the run is: --updates N")
-    if math.isinf(schedule.length):
+    end = horizon(schedule)
+    if end is None:
         raise UnboundError(f"{schedule!r} goes on for ever; say how far to look: --updates N")
-    return max(int(schedule.length), 1)
+    return max(end, 1)
 
 
 def _described(name: str, registry: Registry[Any]) -> dict[str, Any]:
@@ -149,11 +149,3 @@ def _described(name: str, registry: Registry[Any]) -> dict[str, Any]:
 
 def _sentence(entry: type) -> str:
     return (inspect.getdoc(entry) or "").split("\n\n")[0].replace("\n", " ")
-
-
-def _say(out: Console, text: str, style: str = "") -> None:
-    out.print(Text(text, style=style), soft_wrap=not out.is_terminal)
-
-
-def _write(out: Console, data: Any) -> None:
-    out.file.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")

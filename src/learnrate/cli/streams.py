@@ -1,15 +1,21 @@
-"""Standard output belongs to the answer: what a task prints goes to standard error, and a reader may leave early."""
+"""How output is written: the answer goes to standard output, what a task prints to standard error.
+
+A reader may leave early.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 STDOUT, STDERR = 1, 2
 
@@ -67,3 +73,13 @@ def outliving_pipes() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
+def say(out: Console, text: str, style: str = "") -> None:
+    """Text as it is: its brackets are no markup, and where nobody looks its lines are not broken."""
+    out.print(Text(text, style=style), soft_wrap=not out.is_terminal)
+
+
+def write_json(out: Console, data: Any) -> None:
+    """Plain data for a program, indented for a person."""
+    out.file.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")

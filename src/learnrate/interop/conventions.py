@@ -12,6 +12,7 @@ WARMUP = {
     "t/(W-1)": "one step shorter: the start value is at update 0, the peak at update W - 1",
     "(t-1)/W": "one update late: the first two updates have the start value, the peak is at update W + 1",
     "log": "the logarithm of t",
+    "log, late": "the logarithm of t, one update late: the first two updates have the start value",
     "other": "a curve of its own",
 }
 BOUNDARY = {

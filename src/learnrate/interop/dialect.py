@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import wraps
 from inspect import signature
 from typing import Any, ClassVar, TypeVar, cast
@@ -11,7 +11,7 @@ from ..clock import FOREVER
 from ..errors import LearnrateError, ParameterError, UnboundError
 from ..feedback import Rule
 from ..findings import Finding
-from ..schedule import Recipe, Schedule, Shape
+from ..schedule import Chain, Composite, Cut, Recipe, Schedule, Shape
 from ..spec import Registry, arguments, unknown
 from .conventions import Conventions
 
@@ -107,14 +107,24 @@ def listener(function: Listener) -> Listener:
     return cast(Listener, checked)
 
 
-def dialects_in(value: object) -> Iterable[Dialect]:
-    """Every dialect that a schedule is made of, itself included."""
-    if isinstance(value, Dialect):
-        yield value
-    if isinstance(value, Schedule):
-        for item in value.parameters().values():
-            for part in item if isinstance(item, tuple) else (item,):
-                yield from dialects_in(part)
+def speaking(schedule: Schedule, run: int) -> Iterator[tuple[Dialect, int]]:
+    """The dialects that speak for themselves in a run of `run` updates, each with how many of its own updates it runs.
+
+    One that is made of others speaks for them; in a chain, each part has its own time.
+    """
+    if isinstance(schedule, Dialect):
+        yield schedule, run
+    elif isinstance(schedule, Chain):
+        for start, part in schedule._layout:
+            if start < run:
+                yield from speaking(part, int(min(run - start, part.length)))
+    elif isinstance(schedule, Cut):
+        yield from speaking(schedule.body, min(run, cast(int, schedule.updates)))
+    elif isinstance(schedule, Composite) and schedule.keeps_time:
+        for value in schedule.parameters().values():
+            for part in value if isinstance(value, tuple) else (value,):
+                if isinstance(part, Schedule):
+                    yield from speaking(part, run)
 
 
-__all__ = ["DIALECTS", "LISTENERS", "Curve", "Dialect", "dialects_in", "library_of", "listener"]
+__all__ = ["DIALECTS", "LISTENERS", "Curve", "Dialect", "library_of", "listener", "speaking"]

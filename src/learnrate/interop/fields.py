@@ -24,10 +24,20 @@ def count(help: str, default: Any = dataclasses.MISSING, *, least: int = 0, span
     return number("n", "updates", help, default=default, ge=least, le=LARGEST, whole=True, span=span)
 
 
-def counts(help: str, default: Any = dataclasses.MISSING, *, least: int = 0, rising: bool = False) -> Any:
+@dataclasses.dataclass(eq=False, repr=False)
+class MaybeNumbers(Numbers):
+    """A list of numbers that may be empty."""
+
+    def read(self, value: Any) -> Any:
+        return () if isinstance(value, (list, tuple)) and not value else super().read(value)
+
+
+def counts(
+    help: str, default: Any = dataclasses.MISSING, *, least: int = 0, rising: bool = False, empty: bool = False
+) -> Any:
     """Declare a list of updates."""
     each = Number("m", "updates", help, ge=least, le=LARGEST, whole=True, span=(max(least, 1), 40))
-    return declare(Numbers("m", "updates", help, each, rising), default)
+    return declare((MaybeNumbers if empty else Numbers)("m", "updates", help, each, rising), default)
 
 
 @dataclasses.dataclass(eq=False, repr=False)
@@ -50,9 +60,20 @@ def text(help: str, samples: tuple[str, ...], default: Any = dataclasses.MISSING
     return declare(TextKind("", "", help, samples), default)
 
 
+@dataclasses.dataclass(eq=False, repr=False)
+class MaybeFunction(FunctionKind):
+    """A function, or None."""
+
+    def read(self, value: Any) -> Any:
+        return None if value is None else super().read(value)
+
+    def draw(self, rng: random.Random) -> Any:
+        return None
+
+
 def function(help: str, default: Any = dataclasses.MISSING) -> Any:
-    """Declare a function of the user's own."""
-    return declare(FunctionKind("g", "", help), default)
+    """Declare a function of the user's own; None where that is the default."""
+    return declare((MaybeFunction if default is None else FunctionKind)("g", "", help), default)
 
 
 @dataclasses.dataclass(eq=False, repr=False)
@@ -74,6 +95,26 @@ class SchedulesKind(Kind):
 def schedules(help: str, default: Any = dataclasses.MISSING) -> Any:
     """Declare a list of schedules."""
     return declare(SchedulesKind("", "", help), default)
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class ScheduleKind(Kind):
+    """A schedule whose lengths are numbers of updates."""
+
+    def read(self, value: Any) -> Any:
+        if not isinstance(value, Schedule):
+            raise ValueError(f"be a schedule, got {shorten(value)}")
+        if not value.bound:
+            raise ValueError(f"be bound to a length, got {shorten(value)}; bind it with .over(total)")
+        return value
+
+    def draw(self, rng: random.Random) -> Any:
+        raise NotImplementedError("a schedule inside another is drawn by the test of the class that takes it")
+
+
+def schedule(help: str, default: Any = dataclasses.MISSING) -> Any:
+    """Declare a schedule that another one is made of."""
+    return declare(ScheduleKind("f", "", help), default)
 
 
 @dataclasses.dataclass(eq=False, repr=False)
@@ -104,7 +145,10 @@ def plain(help: str, default: Any = dataclasses.MISSING) -> Any:
 
 __all__ = [
     "LARGEST",
+    "MaybeFunction",
+    "MaybeNumbers",
     "PlainKind",
+    "ScheduleKind",
     "SchedulesKind",
     "TextKind",
     "base_rate",
@@ -112,6 +156,7 @@ __all__ = [
     "counts",
     "function",
     "plain",
+    "schedule",
     "schedules",
     "text",
 ]

@@ -23,7 +23,9 @@ def past_end(schedule: Schedule, end: int, run: int, advice: str) -> Iterator[Fi
     evidence = {"end": end, "rate there": last, "run": run}
     if float(after.min()) < min(last, 0):
         yield Finding("negative past the end", "error", evidence | {"lowest after": float(after.min())}, advice)
-    if float(after.max()) > last + 1e-9 * abs(schedule.peak):
+    # not the schedule's own peak: one that goes on for ever may grow without bound
+    peak = float(np.abs(schedule(np.arange(min(run, 1_000_000)))).max())
+    if float(after.max()) > last + 1e-9 * peak:
         yield Finding("rises past the end", "warning", evidence | {"highest after": float(after.max())}, advice)
 
 
@@ -41,4 +43,19 @@ def misses_peak(schedule: Schedule, peak: float, run: int, advice: str) -> Itera
         yield Finding("peak never reached", "warning", {"highest": highest, "peak": peak, "run": run}, advice)
 
 
-__all__ = ["late", "misses_peak", "past_end"]
+def jumps(schedule: Schedule, at: int, run: int, advice: str) -> Iterator[Finding]:
+    """The rate leaps at update `at`, where its curve ends somewhere else than what follows."""
+    if not 0 < at < run:
+        return
+    before, after = float(schedule(at - 1)), float(schedule(at))
+    if abs(before - after) > 1e-9 * abs(schedule.peak):
+        yield Finding("jumps", "warning", {"update": at, "rate before": before, "rate there": after}, advice)
+
+
+def stops(end: int, run: int, advice: str) -> Iterator[Finding]:
+    """The library raises an error at update `end`; ours holds the last rate."""
+    if run > end:
+        yield Finding("raises past the end", "error", {"end": end, "run": run}, advice)
+
+
+__all__ = ["jumps", "late", "misses_peak", "past_end", "stops"]

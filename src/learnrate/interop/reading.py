@@ -8,14 +8,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import UsageError
-from ..feedback import Rule
+from ..feedback import Rule, State
+from ..findings import Finding
 from ..schedule import Schedule
 from ..spec import shorten
+from .dialect import library_of
+from .writing import Written
 
 OBJECTS = {
     "torch": "torch",
     "transformers": "transformers",
-    "accelerate": "transformers",
+    "accelerate": "torch",
     "timm": "timm",
     "keras": "keras",
     "optax": "optax",
@@ -30,6 +33,12 @@ OBJECTS = {
 MAPPINGS = ("deepspeed", "keras", "mmengine", "megatron", "timm", "transformers", "torch")
 """The modules whose `read_mapping` is asked in turn about plain data; each answers None when it is not theirs."""
 
+READABLE = (
+    "schedules of learnrate and what `write` returned; "
+    f"live schedulers of {', '.join(sorted({*OBJECTS} - {'megatron', 'optax'}))}; "
+    f"configs and states (mappings) of {', '.join(sorted(MAPPINGS))}"
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
@@ -37,33 +46,66 @@ class Reading:
 
     `schedule` is what `learnrate.torch.attach(optimizer, lr=...)` takes: one schedule, or a mapping from the index of
     each param group to its own where they differ. `update` is how many updates have been made. `settings` are
-    schedules of other settings (momentum, beta1, weight_decay); `feedback` a rule that listens to a metric.
+    schedules of other settings (momentum, beta1, weight_decay), mapped by group where they differ; `feedback` is a rule
+    that listens to a metric, and `state` what it has heard. `notes` are findings: a rate that somebody changed by hand,
+    a recorded curve.
     """
 
     schedule: Schedule | dict[int, Schedule]
     update: int = 0
-    settings: Mapping[str, Schedule] = dataclasses.field(default_factory=dict)
+    settings: Mapping[str, Schedule | dict[int, Schedule]] = dataclasses.field(default_factory=dict)
     feedback: Rule | None = None
+    state: State | None = None
+    notes: tuple[Finding, ...] = ()
 
 
 def read(obj: Any, **hints: Any) -> Reading:
-    """The schedule in `obj`, and the update it has reached.
+    """The schedule in `obj`, and the update it has reached; nothing that lives is changed.
 
-    `hints` are what the object does not say itself: each reader names those it takes (`lr=`, `updates=`, `name=` ...).
+    `obj` is a live scheduler, a schedule or a config of another library, a state that such a scheduler saved, one of
+    our schedules, or what `write` returned. `hints` are what the object does not say itself (`lr=`, `name=`, ...): each
+    reader names those it takes. A lambda or a closure holds no schedule that can be read: `sample=N` takes the
+    rates of N updates instead, as `Interpolation`.
+
+    Raises `UsageError` for what cannot be read; it says why and, for an unknown object, what can be.
+
+    >>> from learnrate import Linear
+    >>> read(Linear(0, 1, 10)).schedule
+    Linear(0.0, 1.0, 10)
     """
     if isinstance(obj, Schedule):
         return Reading(obj)
-    for cls in type(obj).__mro__:
-        package = cls.__module__.partition(".")[0]
-        if package in OBJECTS:
-            library = importlib.import_module(f"{__package__}.{OBJECTS[package]}")
-            return library.read_object(obj, **hints)  # type: ignore[no-any-return]
+    if isinstance(obj, Written):
+        return Reading(obj.schedule)
+    name = _reader_of(obj)
+    if name is not None:
+        return importlib.import_module(f"{__package__}.{name}").read_object(obj, **hints)  # type: ignore[no-any-return]
     if isinstance(obj, Mapping):
         for name in MAPPINGS:
             found = importlib.import_module(f"{__package__}.{name}").read_mapping(obj, **hints)
             if found is not None:
                 return found  # type: ignore[no-any-return]
-    raise UsageError(f"no reader knows {shorten(obj)}")
+        raise UsageError(f"no library's config or state has the keys {shorten(sorted(map(str, obj)), 200)}; {_known()}")
+    hint = "; text is read with learnrate.parse" if isinstance(obj, str) else ""
+    raise UsageError(f"read does not know {shorten(obj)}, which is of {type(obj)}{hint}; {_known()}")
+
+
+def _known() -> str:
+    return f"what can be read: {READABLE}"
+
+
+def _reader_of(obj: Any) -> str | None:
+    """The module that knows the class of an object, or what that is derived from; functions have a module too.
+
+    Our own hooks come from the module here that is named after their library.
+    """
+    for cls in type(obj).__mro__:
+        own = library_of(cls.__module__)
+        package = own if own in OBJECTS else cls.__module__.partition(".")[0]
+        if package in OBJECTS:
+            return OBJECTS[package]
+    package = str(getattr(obj, "__module__", "")).partition(".")[0]
+    return OBJECTS.get(package) if callable(obj) else None
 
 
 __all__ = ["Reading", "read"]

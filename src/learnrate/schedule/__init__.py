@@ -3,6 +3,7 @@
 from .composites import (
     Chain,
     Clipped,
+    Composite,
     Cut,
     Delayed,
     Fitted,
@@ -23,6 +24,7 @@ __all__ = [
     "SCHEDULES",
     "Chain",
     "Clipped",
+    "Composite",
     "Cut",
     "Delayed",
     "Fitted",

@@ -1,0 +1,6 @@
+"""optax.schedules: pure functions of the count; it computes in float32 unless JAX is told otherwise."""
+
+from .schedules import *  # noqa: F403 - the library's own names
+from .schedules import __all__ as _names
+
+__all__ = list(_names)

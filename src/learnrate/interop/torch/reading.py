@@ -1,0 +1,659 @@
+"""Torch's schedulers read back: live ones, the states they save, and checkpoints that hold such states."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+import importlib
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...errors import LearnrateError, NotationError, StateError, UsageError
+from ...feedback import Plateau, State
+from ...findings import Finding
+from ...notation import parse
+from ...schedule import Schedule
+from ...schedules import Constant, Interpolation
+from ...spec import shorten, unknown
+from ..dialect import Dialect
+from ..reading import Reading
+from ..writing import library
+from . import composition, schedulers
+from .writing import Hook
+
+PLAIN = {
+    "StepLR": ("step_size", "gamma"),
+    "ConstantLR": ("factor", "total_iters"),
+    "LinearLR": ("start_factor", "end_factor", "total_iters"),
+    "ExponentialLR": ("gamma",),
+    "PolynomialLR": ("total_iters", "power"),
+    "CosineAnnealingLR": ("T_max", "eta_min"),
+    "CosineAnnealingWarmRestarts": ("T_0", "T_mult", "eta_min"),
+}
+"""Schedulers whose attributes are their arguments."""
+
+MARKS = {
+    "ReduceLROnPlateau": {"num_bad_epochs", "patience"},
+    "SequentialLR": {"_schedulers", "_milestones"},
+    "ChainedScheduler": {"_schedulers"},
+    "OneCycleLR": {"_schedule_phases"},
+    "CyclicLR": {"step_ratio", "max_lrs"},
+    "SWALR": {"anneal_epochs"},
+    "LambdaLR": {"lr_lambdas"},
+    "MultiStepLR": {"milestones", "gamma"},
+    "StepLR": {"step_size"},
+    "LinearLR": {"start_factor"},
+    "PolynomialLR": {"total_iters", "power"},
+    "ConstantLR": {"total_iters", "factor"},
+    "CosineAnnealingWarmRestarts": {"T_0"},
+    "CosineAnnealingLR": {"T_max"},
+    "ExponentialLR": {"gamma"},
+}
+"""What only the state of that scheduler holds, asked in this order: a state does not say its class."""
+
+SAMPLE = "sample=N takes the rates of N updates instead, as Interpolation points"
+
+
+class _Saved(NamedTuple):
+    """A scheduler as plain data: its class, its attributes, the groups of its optimizer, and its children."""
+
+    name: str
+    state: Mapping[str, Any]
+    groups: list[Mapping[str, Any]]
+    children: tuple[_Saved, ...] = ()
+    rate: float | None = None
+    updates: int | None = None
+
+    def get(self, key: str) -> Any:
+        """One attribute; its absence is an error that names it."""
+        if key not in self.state:
+            raise StateError(f"the state of {self.name} lacks {key!r}; it has {', '.join(map(str, self.state))}")
+        return self.state[key]
+
+    def group(self, index: int, key: str) -> Any:
+        """What the optimizer's group holds under a key that this scheduler writes there."""
+        if index >= len(self.groups) or key not in self.groups[index]:
+            raise UsageError(
+                f"{self.name} keeps {key!r} in the optimizer's param groups: give its state too, "
+                "read(state, optimizer=optimizer.state_dict())"
+            )
+        return self.groups[index][key]
+
+    @property
+    def bases(self) -> list[float]:
+        """The base rate of every group."""
+        if "base_lrs" in self.state:
+            return [float(base) for base in self.state["base_lrs"]]
+        for child in self.children:
+            return child.bases
+        if self.rate is None:
+            raise UsageError(f"the state of {self.name} has no base rates; say the optimizer's: read(state, lr=...)")
+        return [self.rate]
+
+    @property
+    def update(self) -> int:
+        """How often it was stepped."""
+        return int(self.state["last_epoch"] if "last_epoch" in self.state else self.children[0].update)
+
+
+# -- what is asked from outside
+
+
+def read_object(obj: Any, *, sample: int | None = None, updates: int | None = None, **hints: Any) -> Reading:
+    """A live scheduler: torch's own, Accelerate's around one, or ours. Nothing of it is changed.
+
+    `sample=N` takes the rates of N updates of a scheduler whose formula cannot be read; `updates=N` is how far a
+    composition without a closed form is recorded, where nothing in it names an end.
+    """
+    _no_other(hints, "a live scheduler", ["sample", "updates"])
+    scheduler, notes = _inner(obj)
+    if hasattr(scheduler, "optimizer") and type(scheduler).__module__.startswith("learnrate."):
+        return _ours(scheduler)
+    carried = _carried(scheduler)
+    if carried is not None:
+        return Reading(carried)
+    if hasattr(scheduler, "param_groups"):
+        raise UsageError(f"{type(scheduler).__name__} is an optimizer: it knows no schedule; read its scheduler")
+    if not hasattr(scheduler, "optimizer") or not hasattr(scheduler, "state_dict"):
+        raise UsageError(f"{shorten(scheduler)} of torch is no scheduler; {_known()}")
+    if sample is not None:
+        return _sampled(scheduler, sample, notes)
+    saved = _living(scheduler)._replace(updates=updates)
+    reading = _reading(saved)
+    if reading.feedback is None:
+        notes += tuple(_disagreements(reading, saved.groups[: len(saved.bases)]))
+    notes += reading.notes
+    return dataclasses.replace(reading, notes=notes)
+
+
+def read_mapping(data: Mapping[str, Any], **hints: Any) -> Reading | None:
+    """The state that a scheduler of torch, or ours, saved; None for other data.
+
+    A state does not say its class: it is known by what it holds, and `name="CosineAnnealingLR"` confirms it. `lr=` is
+    the base rate where the state has none; `optimizer=` the optimizer's state, whose param groups hold what OneCycleLR
+    and SWALR keep there; `updates=` is as for a live scheduler.
+    """
+    if _is_ours(data):
+        return _ours_saved(data, hints.get("sample"))
+    if {"param_groups", "state"} <= set(data):
+        raise UsageError("this is the state of an optimizer, which knows no schedule; read its scheduler's state")
+    if not is_state(data):
+        return None
+    _no_other(hints, "a state", ["name", "lr", "optimizer", "updates"])
+    optimizer = hints.get("optimizer") or {}
+    groups = getattr(optimizer, "param_groups", None) or optimizer.get("param_groups", [])
+    saved = _stored(data, hints.get("name"), groups, hints.get("lr"))
+    reading: Reading = _sound(lambda: _reading(saved._replace(updates=hints.get("updates"))))
+    return reading
+
+
+def is_state(data: Any) -> bool:
+    """Whether this mapping is the state of one of torch's schedulers."""
+    if not isinstance(data, Mapping):
+        return False
+    if "_schedulers" in data:
+        return isinstance(data["_schedulers"], (list, tuple)) and all(map(is_state, data["_schedulers"]))
+    return isinstance(data.get("last_epoch"), int) and (
+        "base_lrs" in data or "_last_lr" in data or MARKS["ReduceLROnPlateau"] <= set(data)
+    )
+
+
+def read_checkpoint(path: str | Path, *, key: str | None = None, **hints: Any) -> Reading:
+    """The scheduler in a file that `torch.save` wrote: a state alone, or somewhere inside a checkpoint.
+
+    It is loaded with `weights_only=True`: a file that would run code is refused. Where it holds several schedulers,
+    `key` says which (the error lists them). Raises `StateError` for a file that is none, or holds no scheduler.
+    """
+    loaded = _loaded(Path(path))
+    found = dict(_states(loaded, ""))
+    if not found:
+        keys = f"it has the keys {shorten(sorted(map(str, loaded)), 300)}" if isinstance(loaded, Mapping) else ""
+        raise StateError(f"{path} holds no scheduler's state; {keys or f'it holds a {type(loaded).__name__}'}")
+    if key is None and len(found) > 1:
+        raise UsageError(f"{path} holds several schedulers; say which with key=...: {', '.join(found)}")
+    chosen = key if key is not None else next(iter(found))
+    if chosen not in found:
+        raise UsageError(unknown(f"scheduler in {path}", chosen, list(found)))
+    optimizers = list(_optimizers(loaded))
+    if len(optimizers) == 1 and not _is_ours(found[chosen]):
+        hints = {"optimizer": optimizers[0]} | hints
+    reading = read_mapping(found[chosen], **hints)
+    assert reading is not None
+    return reading
+
+
+def _no_other(hints: Mapping[str, Any], what: str, known: list[str]) -> None:
+    for hint in hints:
+        if hint not in known:
+            raise UsageError(unknown(f"hint for {what}", hint, known))
+
+
+def _known() -> str:
+    return f"schedulers of torch that can be read: {', '.join(sorted(MARKS))}"
+
+
+# -- files
+
+
+def _loaded(path: Path) -> Any:
+    torch = library("torch")
+    if not path.is_file():
+        raise StateError(f"there is no file {path}")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except Exception as error:  # what a damaged or foreign file raises is up to pickle
+        reason = str(error).partition("\n")[0]
+        if "weights_only" in str(error) or "Unsupported" in str(error):
+            raise StateError(
+                f"{path} is not safe to load, it would run code: refused ({shorten(reason, 200)})"
+            ) from None
+        raise StateError(f"{path} is no checkpoint of torch: {shorten(reason, 200)}") from None
+
+
+def _states(value: Any, path: str, depth: int = 4) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every scheduler's state in a checkpoint, with the way to it: `lr_schedulers[0]`."""
+    if is_state(value) or _is_ours(value):
+        yield path or "the file", value
+    elif depth and isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _states(item, f"{path}.{name}" if path else str(name), depth - 1)
+    elif depth and isinstance(value, (list, tuple)) and len(value) < 100:
+        for index, item in enumerate(value):
+            yield from _states(item, f"{path}[{index}]", depth - 1)
+
+
+def _optimizers(value: Any, depth: int = 3) -> Iterator[Mapping[str, Any]]:
+    if isinstance(value, Mapping):
+        if isinstance(value.get("param_groups"), list):
+            yield value
+        elif depth:
+            for item in value.values():
+                yield from _optimizers(item, depth - 1)
+    elif isinstance(value, (list, tuple)) and depth and len(value) < 100:
+        for item in value:
+            yield from _optimizers(item, depth - 1)
+
+
+# -- from a live scheduler or a state to plain data
+
+
+def _inner(obj: Any) -> tuple[Any, tuple[Finding, ...]]:
+    """The scheduler inside Accelerate's, which steps it once per process and update unless it splits batches."""
+    notes: tuple[Finding, ...] = ()
+    while type(obj).__module__.startswith("accelerate."):
+        if not hasattr(obj, "scheduler"):
+            raise UsageError(f"{type(obj).__name__} of accelerate is no scheduler; read what prepare(scheduler) gave")
+        if not getattr(obj, "split_batches", True):
+            advice = "Accelerate steps it once per process: with n processes, each update moves it n updates on."
+            notes = (Finding("stepped once per process", "note", {}, advice),)
+        obj = obj.scheduler
+    return obj, notes
+
+
+def _living(scheduler: Any) -> _Saved:
+    name = _class_name(scheduler)
+    children = tuple(map(_living, vars(scheduler).get("_schedulers", ())))
+    return _Saved(name, vars(scheduler), list(scheduler.optimizer.param_groups), children)
+
+
+def _class_name(scheduler: Any) -> str:
+    """The class of torch that it is, or that a subclass leaves as it is."""
+    for cls in type(scheduler).__mro__:
+        if cls.__module__.partition(".")[0] == "torch":
+            if cls.__name__ in MARKS or cls.__name__ == "MultiplicativeLR":
+                return str(cls.__name__)
+            break
+        changed = [name for name in ("get_lr", "step", "_update_lr", "_get_closed_form_lr") if name in vars(cls)]
+        if changed:
+            raise UsageError(f"{cls.__name__} has a {changed[0]} of its own, whose formula cannot be read; {SAMPLE}")
+    raise UsageError(f"{type(scheduler).__name__} is not known; {_known()}; {SAMPLE}")
+
+
+def _stored(data: Mapping[str, Any], name: str | None, groups: list[Any], rate: float | None) -> _Saved:
+    fitting = [known for known, marks in MARKS.items() if marks <= set(data)]
+    if name is not None and name not in MARKS and name != "MultiplicativeLR":
+        raise UsageError(unknown("scheduler of torch", name, [*MARKS, "MultiplicativeLR"]))
+    if name is not None and not (MARKS.get(name, {"lr_lambdas"}) <= set(data)):
+        looks = f"; it looks like one of {fitting[0]}" if fitting else ""
+        raise StateError(f"this is no state of {name}: it has the keys {', '.join(map(str, data))}{looks}")
+    if name is None and not fitting:
+        raise StateError(f"a state of torch with the keys {', '.join(map(str, data))} is of no known class; {_known()}")
+    children = tuple(_stored(child, None, groups, rate) for child in data.get("_schedulers", ()))
+    return _Saved(name or fitting[0], data, groups, children, rate)
+
+
+# -- from plain data to schedules
+
+
+def _reading(saved: _Saved) -> Reading:
+    if saved.name == "ReduceLROnPlateau":
+        return _plateau(saved)
+    bases = saved.bases
+    if not bases or saved.update < 0:
+        raise StateError(f"the state of {saved.name} is damaged: {len(bases)} base rates, last_epoch {saved.update}")
+    each = [_schedule(saved, index, base) for index, base in enumerate(bases)]
+    if not each[0].bound:
+        raise UsageError(
+            f"this {saved.name} has no closed form, and nothing in it names an end: say how many updates to record, "
+            "read(..., updates=N)"
+        )
+    settings = _settings(saved, each)
+    notes = (*_late(saved, len(bases)), *_recorded(each[0]))
+    return Reading(_merged(each), saved.update, settings, notes=notes)
+
+
+def _merged(each: list[Schedule]) -> Schedule | dict[int, Schedule]:
+    return each[0] if all(other == each[0] for other in each) else dict(enumerate(each))
+
+
+def _late(saved: _Saved, known: int) -> Iterator[Finding]:
+    if len(saved.groups) > known > 0:
+        advice = "Groups that were added after the scheduler was made follow no schedule."
+        yield Finding("late groups", "warning", {"groups": len(saved.groups), "scheduled": known}, advice)
+
+
+def _recorded(schedule: Schedule) -> Iterator[Finding]:
+    """A composition without a closed form is known only as far as it was played."""
+    if isinstance(schedule, (composition.SequentialLR, composition.ChainedScheduler)) and not schedule.closed:
+        advice = "It has no closed form: its rates were computed once, and the last is held; updates=N records further."
+        yield Finding("recorded", "note", {"updates": len(schedule.recording.rates) - 1}, advice)
+
+
+def _schedule(saved: _Saved, index: int, base: float) -> Schedule:
+    """The schedule of one group."""
+    if saved.name in ("LambdaLR", "MultiplicativeLR"):
+        return _of_function(saved, index, base)
+    values = _values(saved, index, base)
+    home: Any = schedulers if hasattr(schedulers, saved.name) else composition
+    kind: type[Dialect] = getattr(home, saved.name)
+    ours = {"lr": base, "updates": saved.updates}
+    return kind(**values, **{name: value for name, value in ours.items() if name in kind.kinds})
+
+
+def _values(saved: _Saved, index: int, base: float) -> dict[str, Any]:
+    if saved.name in PLAIN:
+        return {name: saved.get(name) for name in PLAIN[saved.name]}
+    return _VALUES[saved.name](saved, index, base)
+
+
+def _multi_step(saved: _Saved, index: int, base: float) -> dict[str, Any]:
+    counted = saved.get("milestones")
+    milestones = sorted(place for place, count in dict(counted).items() for _ in range(count))
+    return {"milestones": milestones, "gamma": saved.get("gamma")}
+
+
+def _cyclic(saved: _Saved, index: int, base: float) -> dict[str, Any]:
+    if saved.get("_scale_fn_custom") is not None:
+        raise UsageError(f"CyclicLR holds a scale_fn of your own, whose formula cannot be read; {SAMPLE}")
+    total, up = saved.get("total_size"), round(saved.get("total_size") * saved.get("step_ratio"))
+    values = {
+        "base_lr": saved.bases[index],
+        "max_lr": float(saved.get("max_lrs")[index]),
+        "step_size_up": up,
+        "step_size_down": round(total - up),
+        "mode": saved.get("mode"),
+        "gamma": saved.get("gamma"),
+        "cycle_momentum": saved.get("cycle_momentum"),
+    }
+    if values["cycle_momentum"]:
+        values["base_momentum"] = saved.get("base_momentums")[index]
+        values["max_momentum"] = saved.get("max_momentums")[index]
+    return values
+
+
+def _one_cycle(saved: _Saved, index: int, base: float) -> dict[str, Any]:
+    phases, total = saved.get("_schedule_phases"), saved.get("total_steps")
+    start, peak, end = (float(saved.group(index, key)) for key in ("initial_lr", "max_lr", "min_lr"))
+    values = {
+        "max_lr": peak,
+        "total_steps": total,
+        "pct_start": (phases[0]["end_step"] + 1) / total,
+        "anneal_strategy": saved.get("_anneal_func_type"),
+        "cycle_momentum": saved.get("cycle_momentum"),
+        "div_factor": peak / start,
+        "final_div_factor": start / end,
+        "three_phase": len(phases) == 3,
+    }
+    if values["cycle_momentum"]:
+        values |= {key: float(saved.group(index, key)) for key in ("base_momentum", "max_momentum")}
+    return values
+
+
+def _swa(saved: _Saved, index: int, base: float) -> dict[str, Any]:
+    return {
+        "swa_lr": float(saved.group(index, "swa_lr")),
+        "anneal_epochs": saved.get("anneal_epochs"),
+        "anneal_strategy": saved.get("_anneal_strategy"),
+    }
+
+
+def _sequential(saved: _Saved, index: int, base: float) -> dict[str, Any]:
+    return {"schedulers": _inside(saved, index), "milestones": list(saved.get("_milestones"))}
+
+
+def _chained(saved: _Saved, index: int, base: float) -> dict[str, Any]:
+    return {"schedulers": _inside(saved, index)}
+
+
+def _inside(saved: _Saved, index: int) -> list[Schedule]:
+    """The children, for a base rate of 1: the rate is the whole's."""
+    each = [(child, _schedule(child, index, 1.0)) for child in saved.children]
+    return [
+        schedulers.LambdaLR(Hook(schedule)) if child.name in ("LambdaLR", "MultiplicativeLR") else schedule
+        for child, schedule in each
+    ]
+
+
+_VALUES: dict[str, Callable[[_Saved, int, float], dict[str, Any]]] = {
+    "MultiStepLR": _multi_step,
+    "CyclicLR": _cyclic,
+    "OneCycleLR": _one_cycle,
+    "SWALR": _swa,
+    "SequentialLR": _sequential,
+    "ChainedScheduler": _chained,
+}
+
+
+# -- functions
+
+
+def _of_function(saved: _Saved, index: int, base: float) -> Schedule:
+    functions = saved.get("lr_lambdas")
+    function = functions[index] if index < len(functions) else functions[0]
+    if saved.name == "LambdaLR":
+        carried = _carried(function)
+        if carried is not None:
+            return carried if base == 1 else base * carried
+        if _module(function).partition(".")[0] == "transformers":
+            transformers = importlib.import_module("..transformers", __package__)
+            known = transformers.read_lambda(function, base)
+            if known is not None:
+                return known  # type: ignore[no-any-return]
+    if function is None or isinstance(function, Mapping):
+        raise UsageError(
+            f"a state of {saved.name} holds nothing of its function: make the scheduler again and read that, "
+            f"read(scheduler, sample=N)"
+        )
+    raise UsageError(f"{saved.name} holds {shorten(function)}, a function whose formula cannot be read; {SAMPLE}")
+
+
+def _carried(function: Any) -> Schedule | None:
+    """The schedule that a callable of ours carries, also when only its state is left."""
+    if isinstance(function, Mapping):
+        text = function.get("text")
+        if set(function) != {"text"} or not isinstance(text, str):
+            return None
+        return _parsed(text)
+    carried = getattr(function, "schedule", None)
+    return carried if isinstance(carried, Schedule) else None
+
+
+def _module(function: Any) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return str(getattr(function, "__module__", ""))
+
+
+def _parsed(text: str) -> Schedule:
+    try:
+        found = parse(text)
+    except NotationError as error:
+        raise StateError(f"the schedule in the state cannot be read: {error}") from error
+    if not isinstance(found, Schedule):
+        raise StateError(f"the state holds {shorten(text)} where a schedule belongs")
+    return found
+
+
+# -- momentum and feedback
+
+
+def _settings(saved: _Saved, each: list[Schedule]) -> dict[str, Schedule | dict[int, Schedule]]:
+    if not saved.state.get("cycle_momentum"):
+        return {}
+    found = [getattr(schedule, "momentum", None) for schedule in each]
+    moving = [schedule for schedule in found if isinstance(schedule, Schedule)]
+    return {"beta1" if saved.state.get("use_beta1") else "momentum": _merged(moving)} if moving else {}
+
+
+def _plateau(saved: _Saved) -> Reading:
+    """A rule bounds a factor where torch bounds the rate, so the rate of a group is needed: its first one if known."""
+    rates = [float(group["lr"]) for group in saved.groups] or [float(rate) for rate in saved.get("_last_lr")]
+    if saved.rate is not None:
+        bases = [saved.rate] * len(rates)
+    else:
+        bases = [float(group.get("initial_lr", group["lr"])) for group in saved.groups] or rates
+    base = bases[0]
+    floors = [float(floor) / rate if rate else 0.0 for floor, rate in zip(saved.get("min_lrs"), bases, strict=False)]
+    names = ("factor", "patience", "threshold", "threshold_mode", "cooldown", "mode")
+    rule = Plateau(
+        **{name: saved.get(name) for name in names},
+        floor=min(max(floors[0], 0.0), 1.0),
+        eps=min(saved.get("eps") / base, 0.1) if base else None,
+    )
+    best = saved.get("best")
+    counts = {"bad": saved.get("num_bad_epochs"), "cooldown": saved.get("cooldown_counter")}
+    heard: State = rule.start() | counts | {"factor": rates[0] / base if base else 1.0}
+    heard["best"] = None if abs(best) == float("inf") else float(best)
+    advice = "It counts reports of the metric, not updates: say the update that the run has reached yourself."
+    notes = [Finding("listens to a metric", "note", {"reports": saved.update}, advice)]
+    if len({round(floor, 12) for floor in floors}) > 1:
+        text = "min_lr is another share of the rate in each group; the rule has the first group's."
+        notes.append(Finding("floors differ", "warning", {"lowest": min(floors), "highest": max(floors)}, text))
+    return Reading(_merged([Constant(rate) for rate in bases]), 0, {}, rule, rule.read(heard), tuple(notes))
+
+
+# -- ours
+
+
+def _ours(scheduler: Any) -> Reading:
+    """What `learnrate.torch.attach` returned."""
+    given: Mapping[str, Any] = scheduler._given
+    groups = scheduler.optimizer.param_groups
+    names = {group["name"]: index for index, group in enumerate(groups) if "name" in group}
+
+    def by_index(schedule: Any) -> Any:
+        if isinstance(schedule, Schedule):
+            return schedule
+        return {names.get(key, key): item for key, item in schedule.items()}
+
+    found = {name: by_index(schedule) for name, schedule in given.items()}
+    lr = found.pop("lr", None)
+    if lr is None:
+        lr = _merged([Constant(float(group["lr"])) for group in groups])
+    elif scheduler.relative:
+        each = enumerate(scheduler.base_lrs)
+        lr = _merged([float(base) * (lr if isinstance(lr, Schedule) else lr[index]) for index, base in each])
+    heard = scheduler.state_dict()["feedback"]
+    return Reading(lr, scheduler.update, found, scheduler.feedback, heard["state"] if heard else None)
+
+
+def _is_ours(data: Any) -> bool:
+    """The state of such a scheduler."""
+    return isinstance(data, Mapping) and {"format", "update", "schedules", "settings", "base_rates"} <= set(data)
+
+
+def _ours_saved(data: Mapping[str, Any], sample: int | None) -> Reading:
+    known = _sound(lambda: [_described(entry, sample is not None) for entry in data["schedules"]])
+
+    def chosen() -> dict[str, dict[int, Schedule]]:
+        return {
+            name: {index: known[place] for index, place in enumerate(which) if place is not None}
+            for name, which in data["settings"].items()
+        }
+
+    bases: list[float] = _sound(lambda: [float(base) for base in data["base_rates"]])
+    each, update = _sound(chosen), _sound(lambda: int(data["update"]))
+    lr = each.pop("lr", {index: Constant(base) for index, base in enumerate(bases)})
+    if data.get("relative"):
+        lr = {index: bases[index] * schedule for index, schedule in lr.items()}
+
+    def whole(given: dict[int, Schedule]) -> Schedule | dict[int, Schedule]:
+        return _merged(list(given.values())) if len(given) == len(bases) else given
+
+    feedback = data.get("feedback")
+    rule: Any = _sound(lambda: parse(feedback["rule"])) if feedback else None
+    heard = rule.read(feedback["state"]) if feedback else None
+    return Reading(whole(lr), update, {name: whole(given) for name, given in each.items()}, rule, heard)
+
+
+def _sound(read: Callable[[], Any]) -> Any:
+    """What reading a state gives; what other Python errors it raises says that the state is damaged."""
+    try:
+        return read()
+    except LearnrateError:
+        raise
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+        raise StateError(f"the state of this scheduler is damaged: {type(error).__name__}: {error}") from None
+
+
+def _described(entry: Mapping[str, Any], sample: bool) -> Schedule:
+    """A schedule as a state describes it: text, or values where no text says it."""
+    if "values" not in entry:
+        return _parsed(entry["text"])
+    if sample:
+        return Interpolation(entry["times"], entry["values"])
+    raise UsageError(
+        f"the state holds values of {shorten(entry['text'], 200)}, which no text rebuilds; "
+        "sample=True takes those values as Interpolation points"
+    )
+
+
+# -- sampling, and what does not agree
+
+
+def _sampled(scheduler: Any, updates: int, notes: tuple[Finding, ...]) -> Reading:
+    """The rates of some updates, from a copy of the scheduler on a stand-in for its optimizer."""
+    if isinstance(updates, bool) or not isinstance(updates, int) or updates < 1:
+        raise UsageError(f"sample must be a number of updates >= 1, got {shorten(updates)}")
+    reached = int(getattr(scheduler, "last_epoch", 0) or 0)
+    if hasattr(scheduler, "num_bad_epochs"):
+        raise UsageError("ReduceLROnPlateau listens to a metric: there is nothing to sample; read it without sample=")
+    functions = getattr(scheduler, "lr_lambdas", None)
+    start = 0
+    if functions is not None and _class_name(scheduler) == "LambdaLR":
+        bases = [float(base) for base in scheduler.base_lrs]
+        made = [copy.deepcopy(function) for function in functions]
+        curves = [[base * float(f(t)) for t in range(updates)] for base, f in zip(bases, made, strict=True)]
+    else:
+        start, curves = reached, _replayed(scheduler, updates)
+        if reached:
+            advice = "What came before cannot be asked again: the first sampled rate is held there."
+            notes += (Finding("sampled from here on", "note", {"update": reached}, advice),)
+    knots = range(start, start + updates)
+    each: list[Schedule] = [Interpolation(knots, curve) for curve in curves]
+    advice = "After the last sampled update its rate is held."
+    return Reading(_merged(each), reached, notes=(*notes, Finding("sampled", "note", {"updates": updates}, advice)))
+
+
+class _Standin:
+    """An optimizer without parameters: what a scheduler reads and writes."""
+
+    _opt_called = True
+
+    def __init__(self, optimizer: Any) -> None:
+        self.defaults = dict(optimizer.defaults)
+        self.param_groups = [
+            {name: copy.deepcopy(value) for name, value in group.items() if name != "params"}
+            for group in optimizer.param_groups
+        ]
+
+    def step(self) -> None:
+        """Nothing to update; torch looks at the mark below to see in which order it is called."""
+
+    step._wrapped_by_lr_sched = True  # type: ignore[attr-defined]
+
+
+def _replayed(scheduler: Any, updates: int) -> list[list[float]]:
+    standin = _Standin(scheduler.optimizer)
+    known: dict[int, Any] = {}
+    optimizer = scheduler.optimizer
+    while optimizer is not None:  # Accelerate wraps it
+        known[id(optimizer)] = standin
+        optimizer = getattr(optimizer, "optimizer", None)
+    twin = copy.deepcopy(scheduler, known)
+    rows = [[float(group["lr"]) for group in standin.param_groups]]
+    for _ in range(updates - 1):
+        twin.step()
+        rows.append([float(group["lr"]) for group in standin.param_groups])
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _disagreements(reading: Reading, groups: list[Mapping[str, Any]]) -> Iterator[Finding]:
+    """Groups whose rate is not what the schedule says at this update."""
+    for index, group in enumerate(groups):
+        given = reading.schedule
+        schedule = given if isinstance(given, Schedule) else given.get(index)
+        if schedule is None:
+            continue
+        present, expected = float(group["lr"]), schedule(reading.update)
+        scale = max(abs(schedule(0)), abs(expected), abs(present))
+        if abs(present - expected) > (1e-5 if hasattr(group["lr"], "dtype") else 1e-9) * scale:
+            evidence = {"group": index, "update": reading.update, "rate": present, "schedule": expected}
+            advice = "Something else wrote this rate; most of torch's schedulers go on from it rather than heal."
+            yield Finding("the rate is not the schedule's", "warning", evidence, advice)
+
+
+__all__ = ["MARKS", "is_state", "read_checkpoint", "read_mapping", "read_object"]
