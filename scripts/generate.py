@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import commands
+import libraries
 import pictures
 import reference
 from learnrate.comparison import Difference, Row
@@ -45,6 +46,7 @@ EXTRAS = {
     "torch": "attaches schedules to optimizers, builds policies, trains the embedded tasks",
     "plot": "pictures of schedules, report pages",
     "cli": "the command `learnrate`",
+    "keras": "schedules as Keras's own, saved with the model, on every backend",
     "jax": "schedules called inside `jit` and given to optax",
     "lightning": "schedules in modules and callbacks of Lightning",
     "transformers": "schedules in the Trainer of Transformers and in loops of Accelerate",
@@ -90,6 +92,7 @@ def outputs() -> dict[str, str]:
         "docs/reference/feedback.md": reference.feedback_page(),
         "docs/reference/errors.md": reference.errors_page(),
         "docs/reference/api.md": reference.api_page(),
+        "docs/reference/libraries.md": libraries.libraries_page(),
         "docs/reference/cli.md": commands.page(),
     }
     drawn = {cls.__name__: shown for cls in reference.catalogue() if (shown := reference.drawable(cls))}
@@ -210,7 +213,7 @@ def extras_block(say: Mapping[str, str]) -> str:
     for extra, packages in declared.items():
         names = ", ".join(re.split(r"[^\w-]", package)[0] for package in packages)
         use = EXTRAS.get(extra, UNUSED)
-        if extra not in ("all", "test", "dev"):
+        if extra not in ("all", "test", "peers", "dev"):
             rows.append((f"`{extra}`", names, say.get(use, use)))
     whole = ("all of these", "everything that exists")
     rows.append(("`all`", *(say.get(text, text) for text in whole)))

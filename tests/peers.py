@@ -18,7 +18,9 @@ from typing import Any
 class _Stub(types.ModuleType):
     """A module in which every name exists; nothing in it is used by what the tests run."""
 
-    __path__: list[str] = []
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__path__: list[str] = []  # a package: what is stubbed below it may be imported
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -31,13 +33,18 @@ class _Stub(types.ModuleType):
 def load(
     distribution: str, file: str, stubs: Iterable[str] = (), module_name: str = "", **attributes: Any
 ) -> types.ModuleType:
-    """The module in `file` of an installed distribution; `stubs` are the imports that it does not use here.
-
-    `attributes` are names of stubs given a value that the file needs while it is imported: `{"pkg.mod": {"name": x}}`
-    as keywords with dots written as `__`. A file that imports its neighbours needs its own `module_name`.
-    """
+    """The module in `file` of an installed distribution; the rest as in `load_file`."""
     path = Path(str(importlib.metadata.distribution(distribution).locate_file(file)))
     name = module_name or "peer_" + file.removesuffix(".py").replace("/", "_")
+    return load_file(path, stubs, name, **attributes)
+
+
+def load_file(path: Path, stubs: Iterable[str], name: str, **attributes: Any) -> types.ModuleType:
+    """The module in a file, under a name of its own; `stubs` are the imports that it does not use here.
+
+    `attributes` are names of stubs given a value that the file needs while it is imported: `{"pkg.mod": {"name": x}}`
+    as keywords with dots written as `__`. A file that imports its neighbours needs the name that they know it by.
+    """
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None

@@ -1,7 +1,8 @@
 """DeepSpeed: its schedulers compared with recorded runs of the real file, its JSON read and written.
 
 DeepSpeed cannot be installed next to Accelerate without its dozens of dependencies: Accelerate imports it as soon as it
-is there. So the rates are recorded once: `recorded/deepspeed.json` is what `deepspeed/runtime/lr_schedules.py` gave.
+is there. So the rates are recorded once: `recorded/deepspeed.json` is what `deepspeed/runtime/lr_schedules.py` gave to
+`recorded/record_deepspeed.py`.
 """
 
 from __future__ import annotations
@@ -96,7 +97,8 @@ def test_tiny_horizons(name: str) -> None:
     [
         (lambda: WarmupLR(warmup_steps=3), "unknown parameter of WarmupLR 'warmup_steps'"),
         (lambda: WarmupLR(warmup_num_steps=0), "warmup_num_steps must be >= 1 updates, got 0"),
-        (lambda: WarmupLR(warmup_type="cosine"), "warmup_type must be one of 'log', 'linear'"),
+        (lambda: WarmupLR(warmup_type=1), "warmup_type must be text, got 1"),
+        (lambda: WarmupLR([0.0, 0.1]), "warmup_min_lr must have one entry when it is a list, got 2"),
         (lambda: WarmupDecayLR(), "total_num_steps is missing"),
         (lambda: LRRangeTest(lr_range_test_step_size=0), "step_size must be >= 1 updates"),
         (lambda: OneCycle(0.1, 1.0, 0.0, 0), "cycle_first_step_size must be >= 1 updates"),
@@ -308,3 +310,17 @@ def test_what_the_config_cannot_say() -> None:
         _ = lr.interop.write(schedule, to="deepspeed").value
     with pytest.raises(UsageError, match="no place for a curve of your own"):
         deepspeed.hook_source(Cosine(1.0, 0.1, 5))
+
+
+@pytest.mark.parametrize("name", ["WarmupLR", "WarmupDecayLR", "WarmupCosineLR"])
+def test_an_unknown_curve_is_the_logarithm_and_is_said(name: str) -> None:
+    options = {"warmup_num_steps": 10} | ({} if name == "WarmupLR" else {"total_num_steps": 20})
+    known, odd = (KINDS[name](warmup_type=kind, **options) for kind in ("log", "cosine"))
+    assert (known.curve(30) == odd.curve(30)).all()
+    assert "unknown warmup_type" in names(odd)
+    assert "unknown warmup_type" not in names(known)
+
+
+def test_a_list_for_one_param_group() -> None:
+    assert WarmupLR(warmup_min_lr=[0.0], warmup_max_lr=[0.1]) == WarmupLR(0.0, 0.1)
+    assert OneCycle([0.1], [1.0], last_batch_iteration=-1) == OneCycle(0.1, 1.0)

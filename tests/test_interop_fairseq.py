@@ -1,7 +1,8 @@
 """fairseq: its schedulers compared with recorded runs of the real files.
 
 Installing fairseq compiles extensions that its schedulers do not need, so the rates are recorded once:
-`recorded/fairseq.json` is what the classes in `fairseq/optim/lr_scheduler` gave, stepped as its trainer does.
+`recorded/fairseq.json` is what the classes in `fairseq/optim/lr_scheduler` gave to `recorded/record_fairseq.py`, which
+steps them as the trainer does.
 """
 
 from __future__ import annotations

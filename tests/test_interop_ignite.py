@@ -387,3 +387,19 @@ def test_what_is_wrong_is_named(make: Any, message: str) -> None:
 def test_the_rule_is_one_of_ours() -> None:
     assert isinstance(ours.ReduceLROnPlateauScheduler("loss"), Plateau)
     assert DRAWS == 200
+
+
+def test_concatenated_schedulers_move_one_parameter() -> None:
+    rise, fall = ours.LinearCyclicalScheduler("lr", 0.0, 1.0, 8), ours.CosineAnnealingScheduler("momentum", 1.0, 0.2, 4)
+    with pytest.raises(ParameterError, match="must all move one parameter, got lr, momentum"):
+        ours.ConcatScheduler([rise, fall], [4])
+    inner = ours.ConcatScheduler([rise, rise], [4])
+    assert ours.ConcatScheduler([ours.LRScheduler(torch_names.ExponentialLR(1.5, lr=0.001)), inner], [9])(9) == 0.0
+    with pytest.raises(ParameterError, match="must all move one parameter, got lr, momentum"):
+        ours.ConcatScheduler([inner, fall], [4])
+
+
+def test_arguments_that_change_no_rate_are_taken() -> None:
+    plain = ours.LinearCyclicalScheduler("lr", 0.0, 1.0, 8)
+    assert ours.LinearCyclicalScheduler("lr", 0.0, 1.0, 8, save_history=True, param_group_index=0) == plain
+    assert ours.ExpStateScheduler(10, 0.9, "x", create_new=True) == ours.ExpStateScheduler(10, 0.9, "x")

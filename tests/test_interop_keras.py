@@ -22,8 +22,8 @@ import pytest
 import learnrate as lr
 from keras_rates import by_epoch, by_rate
 from learnrate import Schedule
-from learnrate.errors import ParameterError
-from learnrate.interop import dialect, names
+from learnrate.errors import ParameterError, UsageError
+from learnrate.interop import Reading, dialect, names, read, write
 from learnrate.interop import keras as ours
 from learnrate.spec import draw
 from parity import FLOAT32, agree, draws, updates_for
@@ -74,7 +74,9 @@ def PolynomialDecay(rng: random.Random) -> Schedule:
 
 
 def CosineDecay(rng: random.Random) -> Schedule:
-    optional = some(rng, alpha=rng.random(), warmup_target=rng.random(), warmup_steps=rng.choice((1, 2, rng.randint(0, 20))))
+    optional = some(
+        rng, alpha=rng.random(), warmup_target=rng.random(), warmup_steps=rng.choice((1, 2, rng.randint(0, 20)))
+    )
     return ours.CosineDecay(rng.choice((0.0, rng.random())), steps(rng), **optional)
 
 
@@ -292,3 +294,191 @@ def test_quirks_are_said_where_they_show(text: str, name: str) -> None:
 )
 def test_quirks_are_not_said_where_they_do_not_show(text: str) -> None:
     assert list(lr.parse(f"keras.{text}").quirks(22)) == []
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+LINE = lr.Linear(0, 0.1, 3) >> lr.Cosine(0.1, 0, 5).repeat()
+
+
+def real(schedule: Schedule) -> Any:
+    return getattr(keras.optimizers.schedules, type(schedule).__name__)(**config(schedule))
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_reading_a_live_schedule_and_its_configs(name: str) -> None:
+    for rng in draws(name, 10):
+        schedule = globals()[name](rng)
+        peer = real(schedule)
+        assert read(peer) == Reading(schedule)
+        whole = keras.optimizers.schedules.serialize(peer)
+        short = {"class_name": name, "config": peer.get_config() | {"name": None}}
+        assert read(whole).schedule == read(short).schedule == schedule
+        assert read(json.loads(json.dumps(whole)), update=7) == Reading(schedule, 7)
+
+
+@pytest.mark.parametrize("schedule", [ours.CosineDecay(0.1, 9), LINE], ids=str)
+def test_reading_an_optimizer_and_its_config(schedule: Schedule) -> None:
+    peer = real(schedule) if isinstance(schedule, ours.CosineDecay) else lr.keras.schedule(schedule)
+    optimizer = keras.optimizers.SGD(peer)
+    weight = keras.Variable(np.zeros(1))
+    optimizer.build([weight])
+    for _ in range(4):
+        optimizer.apply([keras.ops.ones(1)])
+    assert read(optimizer) == Reading(schedule, 4)
+    assert read(optimizer, update=9).update == 9
+    assert read(keras.optimizers.serialize(optimizer)) == Reading(schedule)
+    assert read(lr.keras.schedule(schedule)).schedule == schedule
+    assert read(optimizer, sample=30).schedule(np.arange(40)) == pytest.approx(
+        schedule(np.minimum(np.arange(40), 29)), abs=1e-7
+    )
+    assert read(keras.optimizers.SGD(0.25)).schedule == lr.Constant(float(np.float32(0.25)))
+
+
+def test_reading_the_callback_that_listens() -> None:
+    callback = keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=3, min_lr=0.01, mode="max")
+    with pytest.raises(UsageError, match="has no model yet: say lr="):
+        read(callback)
+    found = read(callback, lr=0.1)
+    assert found.schedule == lr.Constant(0.1)
+    assert found.feedback == ours.ReduceLROnPlateau(factor=0.5, patience=3, min_lr=0.01, mode="max", lr=0.1)
+
+
+class Mine(keras.optimizers.schedules.LearningRateSchedule):
+    def __call__(self, step: Any) -> Any:
+        return 0.1 / (1 + keras.ops.cast(step, "float32"))
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+
+def test_what_cannot_be_read_says_why_and_can_be_sampled() -> None:
+    with pytest.raises(UsageError, match=r"Mine is a class of your own.*read\(it, sample=N\)"):
+        read(Mine())
+    assert read(Mine(), sample=4).schedule([0, 1, 3, 9]) == pytest.approx([0.1, 0.05, 0.025, 0.025])
+    with pytest.raises(UsageError, match="a class of your own"):
+        read(keras.optimizers.SGD(Mine()))
+    with pytest.raises(UsageError, match="calls a function of your own"):
+        read(keras.callbacks.LearningRateScheduler(lambda epoch: 0.1))
+
+
+BAD_CONFIGS = [
+    ({"class_name": "CosineDecay", "config": {"decay_steps": 5}}, r"config: .*initial_learning_rate is missing"),
+    (
+        {"class_name": "CosineDecay", "config": {"initial_learning_rate": 1, "decay_steps": 0}},
+        r"config: .*decay_steps must be >= 1",
+    ),
+    (
+        {"class_name": "CosineDecay", "config": {"initial_learning_rate": 1, "decay_steps": 5, "x": 1}},
+        r"config: .*'x'.*alpha",
+    ),
+    (
+        {"class_name": "SGD", "config": {"learning_rate": "high"}},
+        r"config.learning_rate must be a number or a schedule's",
+    ),
+    (
+        {"class_name": "SGD", "config": {"learning_rate": {"class_name": "CosineDecay"}}},
+        r"must have a mapping as its 'config'",
+    ),
+    (
+        {"class_name": "Cosin", "config": {}, "module": "keras.optimizers.schedules"},
+        r"unknown class_name in keras.optimizers.schedules 'Cosin'.*CosineDecay",
+    ),
+]
+
+
+@pytest.mark.parametrize(("data", "says"), BAD_CONFIGS)
+def test_a_config_that_is_wrong_names_the_key(data: dict[str, Any], says: str) -> None:
+    with pytest.raises(lr.LearnrateError, match=says):
+        read(data)
+
+
+def test_a_mapping_of_another_library_is_not_keras() -> None:
+    assert ours.read_mapping({"scheduler": {"type": "WarmupLR"}}) is None
+    assert ours.read_mapping({"class_name": "Dense", "config": {"units": 3}}) is None
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+OWN = [
+    (lr.Constant(0.1), "ExponentialDecay"),
+    (lr.Linear(0.0, 0.1, 10), "PolynomialDecay"),
+    (3 * lr.Linear(0.0, 0.1, 10), "PolynomialDecay"),
+    (lr.Polynomial(0.1, 0.01, 10, power=2.0), "PolynomialDecay"),
+    (lr.Cosine(0.1, 0.01, 10), "CosineDecay"),
+    (lr.Linear(0, 0.1, 5) >> lr.Cosine(0.1, 0.01, 30), "CosineDecay"),
+    (lr.Exponential(0.1, 0.9, period=4), "ExponentialDecay"),
+    (lr.Exponential(0.1, 0.9).every(3), "ExponentialDecay"),
+    (lr.NaturalExponential(0.1, 0.05), "ExponentialDecay"),
+    (lr.Step(0.1, 0.5, 7), "ExponentialDecay"),
+    (lr.InverseTime(0.1, 0.5, period=3.0), "InverseTimeDecay"),
+    (lr.InverseTime(0.1, 0.5).every(4), "InverseTimeDecay"),
+    (lr.MultiStep(0.1, [3, 7, 20]), "PiecewiseConstantDecay"),
+    (lr.Constant(0.1, 5) >> lr.Constant(0.2, 5) >> lr.Constant(0.3), "PiecewiseConstantDecay"),
+    (lr.Cosine(0.1, 0.01, 5).repeat(), "CosineDecayRestarts"),
+    (lr.Cosine(0.1, 0.0, 5).repeat(stretch=2.0, scale=0.5), "CosineDecayRestarts"),
+    (lr.Cosine(0.1, 0.0, 5).repeat(stretch=2.0, scale=0.5) + lr.Constant(0.01), "CosineDecayRestarts"),
+]
+HOOKS = [
+    lr.Linear(0, 0.1, 5) >> lr.InverseSqrt(0.1, 5),
+    lr.WSD(0.1, 0.0, 40, warmup=4, decay=10),
+    lr.Cosine(0.1, 0.05, 5).repeat(stretch=2.0, scale=0.5),
+    lr.Interpolation([3.5, 4, 9], [0.1, 0.2, 0.0]),
+    lr.Cosine(0.1, 0.0, 20) * lr.Noise(0.1, seed=3),
+    lr.NaturalExponential(0.1, -0.01) + lr.Constant(0.1),
+]
+
+
+def printed(source: str) -> Any:
+    assert "learnrate" not in source
+    scope: dict[str, Any] = {}
+    exec(compile(source, "<printed>", "exec"), scope)  # noqa: S102 - what was printed is what is tested
+    return scope["schedule"]
+
+
+def close(function: Any, schedule: Schedule) -> None:
+    times = [0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 14, 15, 20, 21, 30, 34, 35, 40, 59]
+    values = [float(keras.ops.convert_to_numpy(function(t))) for t in times]
+    # at a restart the logarithm of Keras may round either way
+    at = {5, 15, 35} if isinstance(function, keras.optimizers.schedules.CosineDecayRestarts) else set()
+    kept = [index for index, t in enumerate(times) if t not in at]
+    wanted = schedule(np.asarray(times))
+    assert np.asarray(values)[kept] == pytest.approx(wanted[kept], abs=1e-6 * wanted.max())
+
+
+@pytest.mark.parametrize(("schedule", "name"), OWN, ids=lambda value: str(value)[:40])
+def test_what_keras_can_say_is_written_as_its_own_schedule(schedule: Schedule, name: str) -> None:
+    written = write(schedule, to="keras")
+    assert written.own
+    assert type(written.value).__name__ == name
+    assert type(written.value).__module__.startswith("keras.")
+    close(written.value, schedule)
+    assert printed(written.code).get_config() == written.value.get_config()
+    again = read(written.value).schedule
+    assert again(np.arange(60)) == pytest.approx(schedule(np.arange(60)), rel=1e-11, abs=1e-14)
+
+
+@pytest.mark.parametrize("schedule", HOOKS, ids=lambda value: str(value)[:40])
+def test_what_keras_cannot_say_is_a_schedule_with_the_formula(schedule: Schedule) -> None:
+    written = write(schedule, to="keras")
+    assert not written.own
+    assert isinstance(written.value, keras.optimizers.schedules.LearningRateSchedule)
+    assert read(written.value).schedule == schedule
+    close(written.value, schedule)
+    close(printed(written.code), schedule)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_every_name_builds_what_it_was_read_from(name: str) -> None:
+    for rng in draws(name, 10):
+        schedule = globals()[name](rng)
+        assert read(ours.build(schedule)).schedule == schedule
+        assert read(printed(ours.source(schedule))).schedule == schedule
+
+
+def test_a_function_of_your_own_is_built_and_not_printed() -> None:
+    schedule = ours.LearningRateScheduler(by_rate(0.5), 3, lr=0.1)
+    callback = write(schedule, to="keras").value
+    assert isinstance(callback, keras.callbacks.LearningRateScheduler)
+    with pytest.raises(UsageError, match="holds a function of your own, which cannot be printed"):
+        write(schedule, to="keras", code=True)

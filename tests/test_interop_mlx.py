@@ -1,4 +1,4 @@
-"""mlx.optimizers.schedulers, exactly: every function against the real one in float64 on MLX's CPU, on drawn arguments."""
+"""mlx.optimizers.schedulers, exactly: every function against the real one on MLX's CPU, on drawn arguments."""
 
 from __future__ import annotations
 
@@ -105,7 +105,12 @@ def test_the_real_optimizer_reads_f_of_k_for_update_k() -> None:
 
 
 TABLES = [
-    ("A", "join_schedules([mlx.linear_schedule(0.0, 1.0, 4), mlx.cosine_decay(1.0, 8)], [4])", range(5), [0, 0.25, 0.5, 0.75, 1]),
+    (
+        "A",
+        "join_schedules([mlx.linear_schedule(0.0, 1.0, 4), mlx.cosine_decay(1.0, 8)], [4])",
+        range(5),
+        [0, 0.25, 0.5, 0.75, 1],
+    ),
     ("B", "cosine_decay(1.0, 10, 0.1)", [0, 5, 9, 10, 11, 15, 20], [1, 0.55, 0.122, 0.1, 0.1, 0.1, 0.1]),
     ("C", "linear_schedule(1.0, 0.0, 10)", [9, 10, 11, 15], [0.1, 0, 0, 0]),
     ("D", "step_decay(1.0, 0.1, 4)", [2, 3, 4, 5], [1, 1, 0.1, 0.1]),
@@ -144,3 +149,8 @@ BAD = [
 def test_bad_arguments_name_the_argument_and_the_rule(text: str, says: str) -> None:
     with pytest.raises(lr.LearnrateError, match=says):
         lr.parse(f"mlx.{text}")
+
+
+def test_functions_are_joined_too() -> None:
+    joined = mlx.join_schedules([lambda _: 3, lambda t: 4 + t, mlx.linear_schedule(0.0, 1.0, 4)], [2, 4])
+    assert joined([0, 1, 2, 3, 4, 6, 8]).tolist() == [3, 3, 4, 5, 0, 0.5, 1]

@@ -496,3 +496,10 @@ def test_a_live_scheduler_by_epoch_needs_its_length():
         read(theirs.StepLR(optimizer(0.1), 3))
     with pytest.raises(UsageError, match="unknown hint for a live mmengine scheduler 'lr'"):
         read(theirs.StepLR(optimizer(0.1), 3), lr=0.1)
+
+
+def test_arguments_that_change_no_rate_are_taken():
+    assert ours.StepLR(3, verbose=True, last_step=-1) == ours.StepLR(3)
+    assert ours.ReduceOnPlateauLR(verbose=True) == ours.ReduceOnPlateauLR()
+    with pytest.raises(ParameterError, match=r"StepLR\.last_step must be -1, got 3"):
+        ours.StepLR(3, last_step=3)

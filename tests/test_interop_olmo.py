@@ -1,4 +1,4 @@
-"""OLMo-core's schedules: against the real file, asked as its trainer asks."""
+"""OLMo-core's schedules: against the real file, asked from 0 on, and from 1 on as its trainer asks."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ PEER = peers.load(
     olmo_core__optim__config={"LR_FIELD": "lr", "INITIAL_LR_FIELD": "initial_lr"},
 )
 OUTSIDE = ("max_steps", "first_step", "tokens_per_update", "lr")
+OLDER = pytest.mark.filterwarnings("ignore:.*is deprecated, please use:DeprecationWarning")
 PLAIN = [name for name in olmo.__all__ if name not in ("ComposableSchedulerStage", "OverrideDecay")]
 ALONE = [name for name in PLAIN if name not in ("WSDS", "ComposableScheduler", "SequentialScheduler")]
 
@@ -61,11 +62,11 @@ def peer(name: str, arguments: dict[str, Any]) -> Any:
 
 
 def theirs(name: str, arguments: dict[str, Any], updates: int) -> Iterable[float]:
-    """What the trainer sets before each update: it counts first."""
+    """What the file says for each update; the trainer counts first, and so asks from 1 on."""
     scheduler, whole = peer(name, arguments), arguments["max_steps"]
     each = arguments.get("tokens_per_update", 1)
     for update in range(updates):
-        current = (update + arguments.get("first_step", 1)) * each
+        current = (update + arguments.get("first_step", 0)) * each
         yield scheduler.get_lr(arguments["lr"], min(current, whole) if "schedulers" in arguments else current, whole)
 
 
@@ -84,8 +85,8 @@ def drawn(name: str, rng: random.Random) -> dict[str, Any]:
     known = getattr(olmo, name).kinds
     whole = rng.choice((1, 2, 3, *(rng.randint(4, 60) for _ in range(4))))
     given: dict[str, Any] = {"max_steps": whole, "lr": rng.choice((1.0, rng.uniform(0.1, 2.0)))}
-    if rng.random() < 0.3:
-        given["first_step"] = 0
+    if rng.random() < 0.5:
+        given["first_step"] = 1
     if rng.random() < 0.3:
         given |= {"units": "tokens", "tokens_per_update": rng.randint(1, 7)}
     for noun in ("warmup", "decay"):
@@ -152,7 +153,7 @@ def legal(name: str, rng: random.Random) -> tuple[dict[str, Any], Any]:
             continue
 
 
-@pytest.mark.filterwarnings("ignore:.*is deprecated, please use:DeprecationWarning")
+@OLDER
 @pytest.mark.parametrize("name", PLAIN)
 def test_parity_with_olmo(name: str) -> None:
     def case(rng: random.Random) -> tuple[Any, Iterable[float]]:
@@ -179,22 +180,21 @@ def test_text_and_json(name: str) -> None:
 
 WSD = {"warmup": 2, "decay": 4, "decay_fraction": None, "decay_min_lr": 0.1, "max_steps": 10}
 GOLDEN = [
-    # The tables ask get_lr(k); the trainer's update k asks get_lr(k + 1): first_step=0 reads the rows as printed.
     # table A
-    (olmo.ConstantWithWarmup(warmup=4, first_step=0), [0, 1, 2, 3, 4, 5], [0, 0.25, 0.5, 0.75, 1, 1]),
+    (olmo.ConstantWithWarmup(warmup=4), [0, 1, 2, 3, 4, 5], [0, 0.25, 0.5, 0.75, 1, 1]),
     (
-        olmo.HalfCosWithWarmup(warmup=4, max_steps=12, first_step=0),
+        olmo.HalfCosWithWarmup(warmup=4, max_steps=12),
         [0, 1, 2, 3, 4, 5],
         [0, 0.1375, 0.275, 0.4125, 0.55, 0.4622],
     ),
     # table G
     (
-        olmo.InvSqrtWithWarmup(warmup=4, first_step=0),
+        olmo.InvSqrtWithWarmup(warmup=4),
         [0, 1, 3, 4, 5, 16, 100],
         [0, 0.25, 0.75, 1, 0.905, 0.55, 0.28],
     ),
     # table H
-    (olmo.WSD(**WSD, first_step=0), [0, 1, 5, 6, 7, 9, 10, 11], [0, 0.5, 1, 1, 0.775, 0.325, 0.1, -0.125]),
+    (olmo.WSD(**WSD), [0, 1, 5, 6, 7, 9, 10, 11], [0, 0.5, 1, 1, 0.775, 0.325, 0.1, -0.125]),
 ]
 
 
@@ -204,8 +204,8 @@ def test_rows_of_the_tables(schedule: Any, updates: list[int], values: list[floa
 
 
 def test_the_trainer_is_one_ahead() -> None:
-    counted = olmo.WSD(**WSD)
-    asked = olmo.WSD(**WSD, first_step=0)
+    counted = olmo.WSD(**WSD, first_step=1)
+    asked = olmo.WSD(**WSD)
     assert counted(range(12)).tolist() == asked(range(1, 13)).tolist()
 
 
@@ -230,7 +230,8 @@ def test_left_out_it_waits_for_the_run() -> None:
         ("WSD", {"warmup": 2, "decay": 4, "max_steps": 10}, "takes decay or decay_fraction: give one, and None"),
         ("WSD", {"max_steps": 10}, "takes warmup or warmup_fraction"),
         ("WSD", {"warmup": 2, "decay_fraction": 0.0, "max_steps": 10}, "decay must be >= 1 steps, got 0"),
-        ("WSD", {"warmup": 0, "max_steps": 10, "first_step": 0}, "warmup must be >= 1 steps, got 0"),
+        ("WSD", {"warmup": 0, "max_steps": 10}, "warmup must be >= 1 steps, got 0; .* at the count 0; first_step=1"),
+        ("PowerLR", {"warmup": 0, "max_steps": 10}, "warmup must be >= 1 steps, got 0; the library divides by it$"),
         ("WSD", {"warmup": 2, "max_steps": 10, "warmup_min_lr": 1.0}, "warmup_min_lr must be < its peak of 1.0 rate"),
         ("WSD", {"warmup": 2, "max_steps": 10, "decay_min_lr": 1.0}, "decay_min_lr must be < 1.0 rate"),
         ("WSD", {"warmup": 2, "alpha_f": 0.1}, "unknown parameter of WSD 'alpha_f'"),
@@ -273,11 +274,12 @@ def test_bad_arguments(name: str, arguments: dict[str, Any], message: str) -> No
     [
         ("WSD", {"warmup": 2, "decay": 4, "max_steps": 10}),
         ("WSD", {"warmup": 2, "decay_fraction": 0.0, "max_steps": 10}),
-        ("WSD", {"warmup": 0, "max_steps": 10, "first_step": 0}),
+        ("ConstantWithWarmup", {"warmup": 0, "max_steps": 10}),
+        ("WSD", {"warmup": 0, "max_steps": 10}),
         ("WSD", {"warmup": 2, "max_steps": 10, "decay_min_lr": 1.0}),
         ("PowerLR", {"warmup": 2, "decay_fraction": 1.0, "max_steps": 10}),
-        ("PowerLR", {"warmup": 0, "max_steps": 10}),
-        ("InvSqrtWithWarmup", {"warmup": 0, "max_steps": 10, "first_step": 0}),
+        ("PowerLR", {"warmup": 0, "max_steps": 10, "first_step": 1}),
+        ("InvSqrtWithWarmup", {"warmup": 0, "max_steps": 10}),
         ("WSDS", {"period_lengths": [5, 5], "warmup": 3, "decay": 0, "max_steps": 10}),
     ],
 )
@@ -285,19 +287,43 @@ def test_what_is_refused_the_library_cannot_run_either(name: str, arguments: dic
     with pytest.raises(ParameterError):
         getattr(olmo, name)(**arguments)
     with pytest.raises((ZeroDivisionError, AssertionError, ConfigurationError)):
-        list(theirs(name, {"lr": 1.0} | arguments, 10))
+        list(theirs(name, {"lr": 1.0} | arguments, 11))
+
+
+AHEAD = "one update ahead in the trainer"
 
 
 def found(schedule: Any, run: int) -> list[str]:
     return [finding.name for finding in schedule.quirks(run)]
 
 
+TRAINED = {"first_step": 1}
+
+
 def test_quirks_are_said_where_they_show() -> None:
-    assert found(olmo.WSD(**WSD), 10) == []
-    assert found(olmo.WSD(**WSD), 12) == ["negative past the end"]
-    assert found(olmo.PowerLR(warmup=2, max_steps=20), 30) == ["negative past the end"]
-    assert found(olmo.CosWithWarmupAndLinearDecay(warmup=2, max_steps=20), 30) == ["negative past the end"]
-    assert found(olmo.HalfCosWithWarmup(warmup=4, max_steps=12), 12) == ["peak never reached"]
-    assert found(olmo.InvSqrtWithWarmup(warmup=0), 12) == ["peak never reached"]
-    assert found(olmo.InvSqrtWithWarmup(warmup=4), 12) == []
-    assert found(olmo.CosWithWarmup(warmup=4, max_steps=12), 30) == []
+    assert found(olmo.WSD(**WSD, **TRAINED), 10) == []
+    assert found(olmo.WSD(**WSD, **TRAINED), 11) == ["negative past the end"]
+    assert found(olmo.WSD(**WSD), 10) == [AHEAD]
+    assert found(olmo.WSD(**WSD), 12) == [AHEAD, "negative past the end"]
+    assert found(olmo.PowerLR(warmup=2, max_steps=20, **TRAINED), 30) == ["negative past the end"]
+    assert found(olmo.CosWithWarmupAndLinearDecay(warmup=2, max_steps=20, **TRAINED), 30) == ["negative past the end"]
+    assert found(olmo.HalfCosWithWarmup(warmup=4, max_steps=12, **TRAINED), 12) == ["peak never reached"]
+    assert found(olmo.InvSqrtWithWarmup(warmup=0, **TRAINED), 12) == ["peak never reached"]
+    assert found(olmo.InvSqrtWithWarmup(warmup=4, **TRAINED), 12) == []
+    assert found(olmo.CosWithWarmup(warmup=4, max_steps=12, **TRAINED), 30) == []
+
+
+@OLDER
+@pytest.mark.parametrize("name", PLAIN)
+def test_the_trainer_s_lead_is_said(name: str) -> None:
+    for rng in parity.draws(f"{name} lead", 20):
+        arguments, schedule = legal(name, rng)
+        leads = [finding for finding in schedule.quirks(2) if finding.name == AHEAD]
+        assert len(leads) == 1 - schedule.first_step
+        for finding in leads:
+            (trained,) = theirs(name, arguments | TRAINED, 1)
+            assert finding.evidence["rate at 0"] == schedule(0)
+            assert finding.evidence["in the trainer"] == pytest.approx(trained, rel=1e-12, abs=1e-12)
+            assert finding.severity == "note"
+            assert "first_step=1" in finding.advice
+        assert AHEAD not in found(schedule, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,9 +15,10 @@ import optax
 import pytest
 
 import learnrate as lr
+from drawn import PRINTABLE, instance
 from learnrate import Schedule
-from learnrate.errors import ParameterError, UnknownName
-from learnrate.interop import dialect, names
+from learnrate.errors import ParameterError, UnknownName, UsageError
+from learnrate.interop import dialect, names, read, write
 from learnrate.interop import optax as ours
 from learnrate.spec import draw, signature
 from parity import FLOAT64, agree, draws, every, updates_for
@@ -75,13 +77,17 @@ def constant_schedule(rng: random.Random) -> Schedule:
 
 def linear_schedule(rng: random.Random) -> Schedule:
     begin = rng.choice((-2, 0, 1, rng.randint(0, 20)))
-    return ours.linear_schedule(rng.random(), rng.random(), rng.choice((-1, steps(rng, 0))), **some(rng, transition_begin=begin))
+    return ours.linear_schedule(
+        rng.random(), rng.random(), rng.choice((-1, steps(rng, 0))), **some(rng, transition_begin=begin)
+    )
 
 
 def polynomial_schedule(rng: random.Random) -> Schedule:
     begin = rng.choice((-2, 0, 1, rng.randint(0, 20)))
     power = rng.choice((0.0, 0.5, 1.0, 2.0, 4 * rng.random()))
-    return ours.polynomial_schedule(rng.random(), rng.random(), power, steps(rng, 0), **some(rng, transition_begin=begin))
+    return ours.polynomial_schedule(
+        rng.random(), rng.random(), power, steps(rng, 0), **some(rng, transition_begin=begin)
+    )
 
 
 def warmup_constant_schedule(rng: random.Random) -> Schedule:
@@ -191,12 +197,13 @@ def test_reduce_on_plateau_is_the_real_one(settings: dict[str, Any]) -> None:
     settings = {"factor": 0.5, "accumulation_size": 2, "rtol": 1e-3} | settings
     with jax.enable_x64(True):
         transform = optax.contrib.reduce_on_plateau(**settings)
+        update = jax.jit(transform.update)
         rule, parameters = ours.reduce_on_plateau(**settings), jnp.zeros(1, dtype=jnp.float64)
         theirs, state = transform.init(parameters), rule.start()
         rng = random.Random(3)
         for index in range(40):
             metric = 1 / (1 + 0.1 * index) + 0.3 * rng.random()
-            _, theirs = transform.update(parameters, theirs, value=metric)
+            _, theirs = update(parameters, theirs, value=metric)
             state, factor = rule(state, metric)
             assert factor == pytest.approx(float(theirs.scale), rel=1e-12)
 
@@ -235,7 +242,10 @@ def test_table_j_plateau() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_text_and_json_rebuild_it(name: str) -> None:
     for rng in draws(name, 20):
-        for schedule in (globals()[name](rng), draw(dialect(f"optax.{name}"), rng) if name != "join_schedules" else None):
+        for schedule in (
+            globals()[name](rng),
+            draw(dialect(f"optax.{name}"), rng) if name != "join_schedules" else None,
+        ):
             if schedule is not None:
                 assert lr.parse(repr(schedule)) == schedule
                 assert Schedule.from_json(schedule.to_json()) == schedule
@@ -279,7 +289,10 @@ QUIRKS = [
     ("warmup_exponential_decay_schedule(0.0, 1.0, 3, 0, 0.5)", "transition never starts"),
     ("warmup_cosine_decay_schedule(1.0, 0.0, 3, 9, end_value=0.5)", "end value ignored"),
     ("linear_onecycle_schedule(1, 1.0)", "peak never reached"),
-    ("join_schedules([optax.linear_schedule(1.0, 0.0, 0), optax.constant_schedule(1.0)], [5])", "transition never starts"),
+    (
+        "join_schedules([optax.linear_schedule(1.0, 0.0, 0), optax.constant_schedule(1.0)], [5])",
+        "transition never starts",
+    ),
 ]
 
 
@@ -302,3 +315,139 @@ def test_quirks_are_said_where_they_show(text: str, name: str) -> None:
 )
 def test_quirks_are_not_said_where_they_do_not_show(text: str) -> None:
     assert list(lr.parse(f"optax.{text}").quirks(60)) == []
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_reading_what_a_closure_of_optax_holds(name: str) -> None:
+    for rng in draws(name, 20):
+        schedule = globals()[name](rng)
+        found = read(real(schedule), update=7)
+        assert found.update == 7
+        assert found.schedule.full_name().startswith("optax.")
+        times = np.arange(100)
+        assert found.schedule(times) == pytest.approx(schedule(times), rel=1e-12, abs=1e-15)
+
+
+def test_what_cannot_be_read_says_why_and_can_be_sampled() -> None:
+    def mine(count: Any) -> Any:
+        return 0.1 / (1 + count)
+
+    mine.__module__ = "optax.mine"
+    with pytest.raises(UsageError, match=r"not made by optax.schedules.*read\(it, sample=N\)"):
+        read(mine)
+    sampled = read(mine, sample=5).schedule
+    assert sampled([0, 1, 4, 9]) == pytest.approx([0.1, 0.05, 0.02, 0.02])
+    with pytest.raises(UsageError, match=r"sample must be a number of updates >= 1, got 0"):
+        read(mine, sample=0)
+    with pytest.raises(UsageError, match="inside its transformation"):
+        read(optax.adamw(real(ours.linear_schedule(1.0, 0.0, 4))))
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+OWN = [
+    (lr.Constant(0.1), "constant_schedule"),
+    (lr.Linear(0.0, 0.1, 10), "linear_schedule"),
+    (3 * lr.Linear(0.0, 0.1, 10), "linear_schedule"),
+    (lr.Linear(0.1, 0.0, 10).delay(5), "linear_schedule"),
+    (lr.Polynomial(0.1, 0.01, 10, power=2.0), "polynomial_schedule"),
+    (lr.Cosine(0.1, 0.01, 10, power=1.5), "cosine_decay_schedule"),
+    (lr.Exponential(0.1, 0.9, period=4), "exponential_decay"),
+    (lr.Exponential(0.1, 0.9), "exponential_decay"),
+    (lr.Exponential(0.1, 0.9, period=2.5), "exponential_decay"),
+    (lr.Exponential(0.1, 0.9).every(3), "exponential_decay"),
+    (lr.Exponential(0.1, 0.9).clip(low=0.02), "exponential_decay"),
+    (lr.NaturalExponential(0.1, 0.05), "exponential_decay"),
+    (lr.Geometric(0.1, 0.001, 20), "exponential_decay"),
+    (lr.Step(0.1, 0.5, 7), "exponential_decay"),
+    (lr.MultiStep(0.1, [3, 7, 7, 20]), "piecewise_constant_schedule"),
+    (lr.PiecewiseConstant([0.1, 0.2, 0.0], [3, 9]), "piecewise_constant_schedule"),
+    (lr.Interpolation([0, 4, 9], [0.1, 0.2, 0.0]), "piecewise_interpolate_schedule"),
+    (lr.CosineInterpolation([0, 4, 9], [0.1, 0.2, 0.0]), "piecewise_interpolate_schedule"),
+    (lr.Linear(0, 0.1, 5) >> lr.Constant(0.1), "warmup_constant_schedule"),
+    (lr.Linear(0, 0.1, 5) >> lr.Cosine(0.1, 0.01, 30), "warmup_cosine_decay_schedule"),
+    (lr.Linear(0, 0.1, 5) >> lr.Exponential(0.1, 0.9), "warmup_exponential_decay_schedule"),
+    (lr.Cosine(0.1, 0.01, 5).repeat(3, stretch=2.0, scale=0.5), "sgdr_schedule"),
+    (lr.WSD(0.1, 0.0, 40, warmup=4, decay=10), "join_schedules"),
+    (lr.Linear(0, 0.1, 5) >> lr.Constant(0.1, 5) >> lr.Cosine(0.1, 0.0, 9), "join_schedules"),
+]
+
+
+def computed(function: Callable[[Any], Any], updates: int) -> np.ndarray:
+    with jax.enable_x64(True):
+        return np.asarray(jax.vmap(lambda t: jnp.asarray(function(t), dtype=float))(jnp.arange(updates)))
+
+
+def printed(source: str, updates: int) -> np.ndarray:
+    """What the printed source computes, compiled."""
+    assert "learnrate" not in source
+    scope: dict[str, Any] = {}
+    exec(compile(source, "<printed>", "exec"), scope)  # noqa: S102 - what was printed is what is tested
+    return computed(scope["schedule"], updates)
+
+
+@pytest.mark.parametrize(("schedule", "name"), OWN, ids=lambda value: str(value)[:40])
+def test_what_optax_can_say_is_written_as_its_own_function(schedule: Schedule, name: str) -> None:
+    written = write(schedule, to="optax")
+    assert written.own
+    assert type(written.value.schedule).__name__ == name
+    for rates in (computed(written.value, 60), printed(written.code, 60)):
+        assert rates == pytest.approx(schedule(np.arange(60)), rel=1e-11, abs=1e-13)
+    assert read(written.value).schedule(np.arange(60)) == pytest.approx(schedule(np.arange(60)), rel=1e-11, abs=1e-13)
+    assert pickle.loads(pickle.dumps(written.value)) == written.value
+    assert len({written.value, pickle.loads(pickle.dumps(written.value))}) == 1
+
+
+HOOKS = [
+    lr.Linear(0, 0.1, 5) >> lr.InverseSqrt(0.1, 5),
+    lr.SGDR(0.1, 0.001, 7),
+    lr.Cosine(0.1, 0.0, 5).repeat(stretch=2.0, scale=0.5),
+    lr.Tanh(0.1, 0.0, 30),
+    lr.Interpolation([3.5, 4, 9], [0.1, 0.2, 0.0]),
+    lr.Triangular(0.01, 0.1, 4, height="halved"),
+    lr.Cosine(0.1, 0.0, 20) * lr.Noise(0.1, seed=3),
+    lr.NaturalExponential(0.1, -0.01) + lr.Constant(0.1),
+    0.5 * lr.Linear(1.0, 1.0, 5) * lr.Linear(1.0, 1.0, 5),
+]
+
+
+@pytest.mark.parametrize("schedule", HOOKS, ids=lambda value: str(value)[:40])
+def test_what_optax_cannot_say_is_a_function_with_the_formula(schedule: Schedule) -> None:
+    written = write(schedule, to="optax")
+    assert not written.own
+    assert read(written.value).schedule == schedule
+    for rates in (computed(written.value, 60), printed(written.code, 60)):
+        assert rates == pytest.approx(schedule(np.arange(60)), rel=1e-11, abs=1e-13)
+
+
+def test_every_printable_shape_prints_as_a_function_that_jax_traces() -> None:
+    for name, cls in PRINTABLE.items():
+        schedule = instance(cls, random.Random(name))
+        schedule = schedule if schedule.bound else schedule.over(40, updates_per_epoch=10)
+        rates = printed(ours.hook_source(schedule), 60)
+        assert rates == pytest.approx(schedule(np.arange(60)), rel=1e-11, abs=1e-13), name
+
+
+def test_a_joined_schedule_of_ours_is_built_and_printed_too() -> None:
+    mixed = ours.join_schedules([ours.linear_schedule(0.0, 1.0, 4), lr.InverseSqrt(1, 4)], [4])
+    written = write(mixed, to="optax")
+    for rates in (computed(written.value, 30), printed(written.code, 30)):
+        assert rates == pytest.approx(mixed(np.arange(30)), rel=1e-11)
+
+
+def test_optimizers_of_optax_take_what_was_written() -> None:
+    for schedule in (lr.Cosine(0.1, 0.01, 10), lr.SGDR(0.1, 0.001, 7)):
+        transform = optax.sgd(write(schedule, to="optax").value)
+        weights = jnp.zeros(1)
+        state, step = transform.init(weights), jax.jit(transform.update)
+        for t in range(12):
+            change, state = step(jnp.ones(1), state)
+            assert -float(change[0]) == pytest.approx(schedule(t), abs=1e-7)
+
+
+def test_functions_are_joined_too() -> None:
+    joined = ours.join_schedules([lambda _: 3, lambda t: 4 + t, ours.linear_schedule(0.0, 1.0, 4)], [2, 4])
+    assert joined([0, 1, 2, 3, 4, 6, 8]).tolist() == [3, 3, 4, 5, 0, 0.5, 1]

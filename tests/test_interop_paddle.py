@@ -305,3 +305,17 @@ def test_a_live_plateau_is_read_with_the_rate_it_has_reached():
     assert found.update == 4
     assert found.schedule == lr.Constant(real())
     assert math.isclose(found.feedback.floor, 0.01 / real())
+
+
+def test_noam_of_a_width_that_is_not_whole() -> None:
+    noam = ours.NoamDecay(d_model=0.01, warmup_steps=100, verbose=False)
+    assert noam(0) == 0
+    for t in (1, 50, 100, 400):
+        assert math.isclose(noam(t), 10 * min(t**-0.5, t * 100**-1.5), rel_tol=1e-13)
+    with pytest.raises(ParameterError, match="NoamDecay.d_model must be > 0"):
+        ours.NoamDecay(0, 4)
+
+
+def test_arguments_that_change_no_rate_are_taken() -> None:
+    assert ours.StepDecay(0.5, 3, last_epoch=-1, verbose=True) == ours.StepDecay(0.5, 3)
+    assert ours.ReduceOnPlateau(0.5, verbose=True) == ours.ReduceOnPlateau(0.5)

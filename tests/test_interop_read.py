@@ -419,6 +419,13 @@ def test_a_damaged_state_is_said_to_be(change: dict[str, Any]) -> None:
         read(state)
 
 
+def test_a_state_of_another_library_is_not_taken_for_torch_s() -> None:
+    state = LIVE["ExponentialLR"](sgd()).state_dict() | {"warmup_updates": 5}
+    with pytest.raises(StateError, match="looks like one of ExponentialLR, but torch's does not hold warmup_updates"):
+        read(state)
+    assert read(state, name="ExponentialLR").schedule == read(LIVE["ExponentialLR"](sgd())).schedule
+
+
 def test_the_state_of_an_optimizer_is_none() -> None:
     with pytest.raises(UsageError, match="the state of an optimizer, which knows no schedule"):
         read(sgd().state_dict())

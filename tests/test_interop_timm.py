@@ -579,3 +579,7 @@ def test_the_hook_is_pickled_and_checked() -> None:
         ours.hook(ODD)
     with pytest.raises(StateError, match="the state of TimmHook has"):
         hook.load_state_dict({"update": 3})
+
+
+def test_initialize_changes_no_rate() -> None:
+    assert ours.StepLRScheduler(4, initialize=False) == ours.StepLRScheduler(4)

@@ -522,7 +522,10 @@ BAD: list[tuple[Callable[[], Any], str]] = [
     (lambda: ours.SWALR(0.5, anneal_epochs=-1), r"SWALR.anneal_epochs must be >= 0 updates, got -1"),
     (lambda: ours.ReduceLROnPlateau(patient=1), r"unknown parameter of torch.ReduceLROnPlateau 'patient'"),
     (lambda: ours.ReduceLROnPlateau(lr=0), r"ReduceLROnPlateau.lr must be > 0 rate, got 0"),
-    (lambda: ours.ReduceLROnPlateau(min_lr=[0.1]), r"ReduceLROnPlateau.min_lr must be a number \(rate\)"),
+    (lambda: ours.ReduceLROnPlateau(min_lr="0.1"), r"ReduceLROnPlateau.min_lr must be a number \(rate\)"),
+    (lambda: ours.ReduceLROnPlateau(min_lr=[0.1, 0.2]), r"min_lr must have one entry when it is a list, got 2"),
+    (lambda: ours.LambdaLR([float, float]), r"LambdaLR.lr_lambda must have one entry .* got 2: .* one param group"),
+    (lambda: ours.StepLR(3, last_epoch=4), r"StepLR.last_epoch must be -1, got 4: .* \.skip\(n\)"),
     (lambda: ours.SequentialLR([LINE, WAVE], []), r"one milestone fewer than schedulers, got 0 milestones and 2"),
     (lambda: ours.SequentialLR([LINE, LINE, WAVE], [5, 3]), r"milestones must not fall \(updates\), got \[5, 3\]"),
     (lambda: ours.SequentialLR([LINE.replace(lr=0.3)], [], lr=0.1), r"lr=0.1, got lr=0.3 at index 0; leave it out"),
@@ -565,3 +568,37 @@ def test_each_argument_of_the_real_constructors_is_ours() -> None:
 def test_every_scheduler_was_drawn() -> None:
     drawn = set(itertools.chain(DRAW, ["SequentialLR", "ChainedScheduler", "ReduceLROnPlateau"]))
     assert drawn == set(names("torch"))
+
+
+def test_a_list_for_one_param_group() -> None:
+    assert ours.SWALR(swa_lr=[0.1]) == ours.SWALR(0.1)
+    assert ours.LambdaLR([float]) == ours.LambdaLR(lr_lambda=(float,)) == ours.LambdaLR(float)
+    assert ours.CyclicLR([0.1], [1.0], 3, base_momentum=[0.7], max_momentum=[0.8]) == ours.CyclicLR(
+        0.1, 1.0, 3, base_momentum=0.7, max_momentum=0.8
+    )
+    assert ours.OneCycleLR(max_lr=[1.0], total_steps=9) == ours.OneCycleLR(1.0, 9)
+    assert ours.ReduceLROnPlateau(min_lr=[0.1], lr=0.5) == ours.ReduceLROnPlateau(min_lr=0.1, lr=0.5)
+
+
+def test_a_rate_in_a_tensor() -> None:
+    assert ours.StepLR(3, lr=torch.tensor(0.5)) == ours.StepLR(torch.tensor(3), lr=0.5)
+    with pytest.raises(ParameterError, match="must be a number"):
+        ours.StepLR(3, lr=torch.tensor([0.5]))
+
+
+def test_momenta_are_not_bounded_by_1() -> None:
+    cyclic = ours.CyclicLR(1, 5, 4, base_momentum=1, max_momentum=5)
+    assert cyclic.momentum is not None
+    assert cyclic.momentum(range(11)).round(12).tolist() == [5, 4, 3, 2, 1, 2, 3, 4, 5, 4, 3]
+    once = ours.OneCycleLR(
+        25, 10, final_div_factor=2, base_momentum=1, max_momentum=22, anneal_strategy="linear"
+    ).momentum
+    assert once is not None
+    assert once(range(10)).round(12).tolist() == [22, 11.5, 1, 4, 7, 10, 13, 16, 19, 22]
+
+
+def test_arguments_that_change_no_rate_are_taken() -> None:
+    assert ours.StepLR(3, last_epoch=-1, verbose=False) == ours.StepLR(3)
+    assert ours.ReduceLROnPlateau(verbose=True) == ours.ReduceLROnPlateau()
+    with pytest.raises(ParameterError, match="unknown parameter of StepLR 'initialize'"):  # timm's, not torch's
+        ours.StepLR(3, initialize=True)

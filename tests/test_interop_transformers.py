@@ -625,3 +625,9 @@ def test_anything_else_is_lambdalr() -> None:
     agree(schedule, rates(names["scheduler"](optimizer(1.0)), 40))
     with pytest.raises(UsageError, match="TrainingArguments only name a schedule"):
         _ = lr.interop.write(schedule, to="transformers", config=True).value
+
+
+def test_last_epoch_is_taken_where_it_begins() -> None:
+    assert ours.get_linear_schedule_with_warmup(2, 10, last_epoch=-1) == ours.get_linear_schedule_with_warmup(2, 10)
+    with pytest.raises(ParameterError, match=r"get_linear_schedule_with_warmup\.last_epoch must be -1, got 5"):
+        ours.get_linear_schedule_with_warmup(2, 10, last_epoch=5)

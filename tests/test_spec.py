@@ -282,3 +282,26 @@ def test_messages_stay_short() -> None:
     assert shorten(nested) == "<list>"
     assert len(unknown("thing", "y" * 10**6, ["a"])) < 200
     assert unknown("thing", 7, ["b", "a"]) == "unknown thing 7; known: a, b"
+
+
+@pytest.mark.parametrize("value", [np.array(0.5), np.float32(0.5), np.float64(0.5)])
+def test_a_number_in_an_array_of_no_dimensions(value: Any) -> None:
+    assert Number("x", "", "a number").read(value) == 0.5
+    assert type(Number("x", "", "a number").read(value)) is float
+
+
+@pytest.mark.parametrize("value", [np.array([0.5]), np.array(True), np.bool_(True), np.array(1j), np.array("0.5")])
+def test_other_arrays_are_no_numbers(value: Any) -> None:
+    with pytest.raises(ValueError, match="be a number"):
+        Number("x", "", "a number").read(value)
+
+
+def test_a_number_that_is_not_known_yet() -> None:
+    class Traced:
+        shape = ()
+
+        def item(self) -> float:
+            raise TypeError("no value while tracing")
+
+    with pytest.raises(ValueError, match="be a number, got .*Traced"):
+        Number("x", "", "a number").read(Traced())

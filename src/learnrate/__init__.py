@@ -16,10 +16,14 @@ from .schedule import Schedule
 from .schedules import *  # noqa: F403 - one flat namespace; tests compare it with the registry
 from .trace import Trace, load_traces, save_traces
 
+if typing.TYPE_CHECKING:
+    from .differences import explain
+    from .linting import lint
+
 __version__ = "0.1.0"
 
 _ROOMS = (
-    *("comparison", "differences", "formula", "interop", "jax", "lightning", "linting"),
+    *("comparison", "differences", "formula", "interop", "jax", "keras", "lightning", "linting"),
     *("notation", "report", "tasks", "torch", "transformers"),
 )
 """Rooms reached as attributes (`learnrate.torch.attach`) and imported when they are: some need a framework."""

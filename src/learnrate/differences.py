@@ -223,7 +223,7 @@ def _ramp(side: Side) -> str:
     elif abs(start - step) <= 1e-6 * step:
         counted = f"counts from 1 ((t+1)/{top + 1})"
     else:
-        counted = "starts part of the way up"
+        counted = f"rises from {start:g} in {top} equal steps"
     return f"{side.name} {counted}: {start:g} at update 0, its peak at update {top}"
 
 

@@ -61,6 +61,7 @@ class Number(Kind):
         if value is None and self.optional:
             return None
         noun = "a whole number" if self.whole else "a number"
+        value = unwrapped(value)
         if isinstance(value, bool) or not isinstance(value, abc_numbers.Real):
             raise ValueError(f"be {noun}{self._in_unit}, got {shorten(value)}")
         try:
@@ -254,6 +255,16 @@ def unknown(noun: str, name: object, known: list[str]) -> str:
     near = difflib.get_close_matches(str(name)[:80], known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"unknown {noun} {shorten(name)}; {hint}known: {', '.join(sorted(known))}"
+
+
+def unwrapped(value: Any) -> Any:
+    """The number in an array or tensor of no dimensions, which frameworks keep rates in; all else as it is."""
+    if isinstance(value, (int, float)) or getattr(value, "shape", None) != () or not hasattr(value, "item"):
+        return value
+    try:
+        return value.item()
+    except (TypeError, ValueError, RuntimeError):  # one that is traced has no value yet
+        return value
 
 
 def shorten(value: object, width: int = 80) -> str:

@@ -30,9 +30,9 @@ def load(subject: str, **hints: Any) -> Reading:
     if not _is_file(path):
         return _expression(subject)
     if path.suffix.lower() in CHECKPOINTS:
-        from ..interop.torch import reading  # torch itself is imported only to open the file
+        from ..interop.torch import read_checkpoint  # torch itself is imported only to open the file
 
-        return reading.read_checkpoint(path, **given)
+        return read_checkpoint(path, **given)
     data = _json(path)
     if isinstance(data, dict) and isinstance(data.get("type"), str) and "params" not in data and "begin" not in data:
         return _ours(path, data, given)

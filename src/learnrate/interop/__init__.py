@@ -46,7 +46,9 @@ def names(library: str) -> list[str]:
     if library not in LIBRARIES:
         raise UnknownName(unknown("library", library, list(LIBRARIES)))
     importlib.import_module(f"{__name__}.{library}")
-    return [full.partition(".")[2] for known in (DIALECTS, LISTENERS) for full in known if full.startswith(f"{library}.")]
+    return [
+        full.partition(".")[2] for known in (DIALECTS, LISTENERS) for full in known if full.startswith(f"{library}.")
+    ]
 
 
 def __getattr__(name: str) -> Any:

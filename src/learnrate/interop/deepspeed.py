@@ -14,11 +14,11 @@ from ..errors import ParameterError, UsageError
 from ..findings import Finding
 from ..schedule import Schedule
 from ..schedules import Constant, Cosine, InverseTime, Linear, Logarithmic
-from ..spec import choice, flag, number, shorten, unknown
+from ..spec import flag, number, shorten, unknown
 from . import quirks
 from .conventions import Conventions
 from .dialect import DIALECTS, Curve, Dialect
-from .fields import base_rate, count
+from .fields import base_rate, count, text
 from .reading import Reading
 
 _WARMUPS = ("log", "linear")
@@ -58,6 +58,7 @@ class LRRangeTest(Dialect):
     """
 
     conventions = Conventions("range test", horizon="per cycle", past="continues")
+    per_group = ("lr_range_test_min_lr",)
     lr_range_test_min_lr: float = number("a", "rate", "the rate of the first update", default=1e-3, ge=0)
     lr_range_test_step_size: int = count("how long one step is", 2000, least=1)
     lr_range_test_step_rate: float = number("s", "", "what each step adds, as a share of the start", default=1.0, ge=0)
@@ -83,6 +84,7 @@ class OneCycle(Dialect):
     """
 
     conventions = Conventions("1cycle", warmup="t/W", horizon="per cycle", floor="rate", past="continues")
+    per_group = ("cycle_min_lr", "cycle_max_lr", "cycle_min_mom", "cycle_max_mom")
     cycle_min_lr: float = number("a", "rate", "the lowest rate", ge=0)
     cycle_max_lr: float = number("b", "rate", "the highest rate", ge=0)
     decay_lr_rate: float = number("r", "", "how fast the tail falls", default=0.0, ge=0)
@@ -173,10 +175,11 @@ class WarmupLR(Dialect):
     """
 
     conventions = Conventions("constant", warmup="log, late")
+    per_group = ("warmup_min_lr", "warmup_max_lr")
     warmup_min_lr: float = number("a", "rate", "the rate of the first update", default=0.0, ge=0)
     warmup_max_lr: float | None = number("b", "rate", "the rate after the warmup", default=None, ge=0)
     warmup_num_steps: int = count("length of the warmup; at least 2 are made", 1000, least=1)
-    warmup_type: str = choice("", "the curve of the warmup", _WARMUPS, default="log")
+    warmup_type: str = text("the curve of the warmup; any other word means log", _WARMUPS, default="log")
     lr: float = base_rate()
 
     @property
@@ -194,6 +197,7 @@ class WarmupLR(Dialect):
     def quirks(self, run: int) -> Iterator[Finding]:
         yield from quirks.late(self, run)
         yield from _two_at_least(self.warmup_num_steps)
+        yield from _unknown_curve(self.warmup_type)
 
 
 class WarmupDecayLR(Dialect):
@@ -206,11 +210,12 @@ class WarmupDecayLR(Dialect):
     """
 
     conventions = Conventions("linear", warmup="log, late", horizon="whole", floor="rate")
+    per_group = ("warmup_min_lr", "warmup_max_lr")
     total_num_steps: int = count("the end, warmup included")
     warmup_min_lr: float = number("a", "rate", "the rate at both ends", default=0.0, ge=0)
     warmup_max_lr: float = number("b", "rate", "the rate after the warmup", default=0.001, ge=0)
     warmup_num_steps: int = count("length of the warmup; at least 2 are made", 1000, least=1)
-    warmup_type: str = choice("", "the curve of the warmup", _WARMUPS, default="log")
+    warmup_type: str = text("the curve of the warmup; any other word means log", _WARMUPS, default="log")
 
     @property
     def horizon(self) -> int | None:
@@ -224,6 +229,7 @@ class WarmupDecayLR(Dialect):
     def quirks(self, run: int) -> Iterator[Finding]:
         yield from quirks.late(self, run)
         yield from _two_at_least(self.warmup_num_steps)
+        yield from _unknown_curve(self.warmup_type)
         yield from _drops(self, self.total_num_steps, self.warmup_num_steps, run)
 
 
@@ -244,7 +250,7 @@ class WarmupCosineLR(Dialect):
     )
     warmup_num_steps: int = count("length of the warmup; at least 2 are made", 1000, least=1)
     cos_min_ratio: float = number("b", "", "the end, as a share", default=0.0001, ge=0, span=(0.01, 0.5))
-    warmup_type: str = choice("", "the curve of the warmup", _WARMUPS, default="log")
+    warmup_type: str = text("the curve of the warmup; any other word means log", _WARMUPS, default="log")
     lr: float = base_rate()
 
     @property
@@ -259,6 +265,7 @@ class WarmupCosineLR(Dialect):
 
     def quirks(self, run: int) -> Iterator[Finding]:
         yield from _two_at_least(self.warmup_num_steps)
+        yield from _unknown_curve(self.warmup_type)
         if run and self.warmup_min_ratio * self.lr > 0:
             evidence = {"rate at 0": 0.0, "warmup start": self.warmup_min_ratio * self.lr}
             yield Finding("first update does nothing", "warning", evidence, "Update 0 runs at a rate of 0.")
@@ -273,6 +280,12 @@ def _two_at_least(steps: int) -> Iterator[Finding]:
     if steps < 2:
         evidence = {"warmup_num_steps": steps, "used": 2}
         yield Finding("warmup forced to 2 updates", "note", evidence, "DeepSpeed warms up for 2 updates at least.")
+
+
+def _unknown_curve(kind: str) -> Iterator[Finding]:
+    if kind not in _WARMUPS:
+        advice = f"DeepSpeed takes {shorten(kind)} for 'log'; say {' or '.join(map(repr, _WARMUPS))}."
+        yield Finding("unknown warmup_type", "warning", {"known": len(_WARMUPS)}, advice)
 
 
 def _drops(schedule: Schedule, total: int, warmup: int, run: int) -> Iterator[Finding]:

@@ -21,8 +21,9 @@ from .fvcore import (
     MultiStepParamScheduler,
     StepWithFixedGammaParamScheduler,
 )
-from .progress import Overrun, run_of
+from .progress import run_of
 from .quirks import misses_peak, past_end
+from .units import Counted
 
 METHODS = ("linear", "constant")
 
@@ -96,7 +97,7 @@ class LRMultiplier(Dialect):
         run_of(self.multiplier)
 
     def meaning(self) -> Schedule:
-        return self.lr * Overrun(self.multiplier, self.max_iter)
+        return self.lr * Counted(self.multiplier, run_of(self.multiplier), span=self.max_iter)
 
     @property
     def horizon(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from inspect import signature
 from typing import Any, ClassVar, TypeVar, cast
@@ -12,7 +12,7 @@ from ..errors import LearnrateError, ParameterError, UnboundError
 from ..feedback import Rule
 from ..findings import Finding
 from ..schedule import Chain, Composite, Cut, Recipe, Schedule, Shape
-from ..spec import Registry, arguments, unknown
+from ..spec import Registry, arguments, shorten, unknown
 from .conventions import Conventions
 
 DIALECTS: Registry[type[Dialect]] = Registry("library schedule", form="text")
@@ -27,6 +27,49 @@ def library_of(module: str) -> str:
     return module.partition("interop.")[2].partition(".")[0] or "test"
 
 
+_RESUMED = ("last_batch_iteration", "last_epoch", "last_step")
+"""Where a scheduler that is made again goes on, -1 for one that begins."""
+
+_WITHOUT_EFFECT = {
+    "deepspeed": _RESUMED,
+    "fastai": ("cbs", "reset_opt", "wd"),
+    "ignite": ("create_new", "param_group_index", "save_history"),
+    "mmengine": (*_RESUMED, "verbose"),
+    "nemo": _RESUMED,
+    "paddle": (*_RESUMED, "verbose"),
+    "pytorch_scheduler": _RESUMED,
+    "timm": ("initialize",),
+    "torch": (*_RESUMED, "verbose"),
+    "transformers": _RESUMED,
+}
+"""What the schedulers of a library take by name that changes no rate; it is taken here as well, and forgotten."""
+
+
+def effective(name: str, given: dict[str, Any], known: Iterable[str]) -> dict[str, Any]:
+    """The arguments that `library.Name` has (`known`), and those it does not; what has no effect is left out."""
+    library, _, short = name.partition(".")
+    idle = [key for key in given if key in _WITHOUT_EFFECT.get(library, ()) and key not in known]
+    for key in idle:
+        if key in _RESUMED and given[key] != -1:
+            raise ParameterError(
+                f"{short}.{key} must be -1, got {shorten(given[key])}: a schedule begins at update 0; "
+                ".skip(n) is what is left of it after n updates"
+            )
+    return {key: value for key, value in given.items() if key not in idle}
+
+
+def only_entry(name: str, value: Any) -> Any:
+    """The entry of a list that has one, for a library that takes one entry per param group; all else as it is."""
+    if not isinstance(value, (list, tuple)):
+        return value
+    if len(value) != 1:
+        raise ParameterError(
+            f"{name} must have one entry when it is a list, got {len(value)}: a schedule is for one param group; "
+            "make one for each"
+        )
+    return value[0]
+
+
 class Dialect(Recipe):
     """One schedule of one library: the library's own name and arguments; `meaning()` says it in the algebra.
 
@@ -37,10 +80,13 @@ class Dialect(Recipe):
     """
 
     conventions: ClassVar[Conventions]
+    per_group: ClassVar[tuple[str, ...]] = ()
+    """What the library also takes as a list with one entry per param group; a schedule is for one of them."""
 
     @classmethod
     def _register(cls) -> None:
-        DIALECTS.add(cls.full_name(), cls)
+        if cls.__module__ != __name__:  # this class itself has no name in any library
+            DIALECTS.add(cls.full_name(), cls)
 
     @classmethod
     def full_name(cls) -> str:
@@ -57,6 +103,12 @@ class Dialect(Recipe):
             if name in str(error) or str(error).startswith(f"{type(self).__name__}."):
                 raise
             raise ParameterError(f"{name}: {error}") from None
+
+    @classmethod
+    def _assigned(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        values = super()._assigned(args, effective(cls.full_name(), kwargs, cls.kinds))
+        given = [name for name in cls.per_group if name in values]
+        return values | {name: only_entry(f"{cls.__name__}.{name}", values[name]) for name in given}
 
     @property
     def horizon(self) -> int | None:
@@ -96,6 +148,7 @@ def listener(function: Listener) -> Listener:
 
     @wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Rule:
+        kwargs = effective(name, kwargs, known)
         for key in kwargs:
             if key not in known:
                 raise ParameterError(unknown(f"parameter of {name}", key, known))
@@ -127,4 +180,14 @@ def speaking(schedule: Schedule, run: int) -> Iterator[tuple[Dialect, int]]:
                     yield from speaking(part, run)
 
 
-__all__ = ["DIALECTS", "LISTENERS", "Curve", "Dialect", "library_of", "listener", "speaking"]
+__all__ = [
+    "DIALECTS",
+    "LISTENERS",
+    "Curve",
+    "Dialect",
+    "effective",
+    "library_of",
+    "listener",
+    "only_entry",
+    "speaking",
+]

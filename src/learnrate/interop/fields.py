@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..schedule import Schedule
-from ..schedules.points import FunctionKind
+from ..schedules.points import Function, FunctionKind
 from ..spec import FrozenDict, Kind, Number, Numbers, declare, number, shorten
 
 LARGEST = 2**53
@@ -78,11 +78,15 @@ def function(help: str, default: Any = dataclasses.MISSING) -> Any:
 
 @dataclasses.dataclass(eq=False, repr=False)
 class SchedulesKind(Kind):
-    """One or more schedules, stored as a tuple."""
+    """One or more schedules, stored as a tuple; with `functions`, a function of the update is one too."""
+
+    functions: bool = False
 
     def read(self, value: Any) -> Any:
         if not isinstance(value, (list, tuple)) or not value:
             raise ValueError(f"be a list of schedules, got {shorten(value)}")
+        if self.functions:
+            value = [item if isinstance(item, Schedule) or not callable(item) else Function(item) for item in value]
         for index, item in enumerate(value):
             if not isinstance(item, Schedule):
                 raise ValueError(f"hold schedules, got {shorten(item)} at index {index}")
@@ -92,9 +96,9 @@ class SchedulesKind(Kind):
         raise NotImplementedError("lists of schedules are drawn by the test of the class that takes them")
 
 
-def schedules(help: str, default: Any = dataclasses.MISSING) -> Any:
+def schedules(help: str, default: Any = dataclasses.MISSING, *, functions: bool = False) -> Any:
     """Declare a list of schedules."""
-    return declare(SchedulesKind("", "", help), default)
+    return declare(SchedulesKind("", "", help, functions), default)
 
 
 @dataclasses.dataclass(eq=False, repr=False)

@@ -283,6 +283,9 @@ class ConcatScheduler(Dialect):
                 )
             if index and any(self.durations[:index]):
                 _refuse_continuing("ConcatScheduler.schedulers", scheduler)
+        moved = sorted(_moved(self))
+        if len(moved) > 1:
+            raise ParameterError(f"ConcatScheduler.schedulers must all move one parameter, got {', '.join(moved)}")
 
     @property
     def _reached(self) -> int:
@@ -308,6 +311,14 @@ class ConcatScheduler(Dialect):
             evidence = {"scheduler": self._reached, "schedulers never reached": left}
             advice = "ignite never leaves a scheduler that is given 0 updates after another one; leave it out."
             yield Finding("never left", "error", evidence, advice)
+
+
+def _moved(schedule: Schedule) -> set[str]:
+    """The parameters of the optimizer that ignite would move."""
+    if isinstance(schedule, ConcatScheduler):
+        return {name for part in schedule.schedulers for name in _moved(part)}
+    name = "lr" if isinstance(schedule, LRScheduler) else getattr(schedule, "param_name", None)
+    return set() if name is None else {name}
 
 
 _EARLY = ("torch.CosineAnnealingWarmRestarts", "torch.ExponentialLR", "torch.MultiplicativeLR")

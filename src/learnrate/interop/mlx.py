@@ -107,14 +107,14 @@ class join_schedules(Dialect):
     """
 
     conventions = Conventions("join", boundary="t >= b")
-    schedules: Sequence[Schedule] = schedules("the schedules, in order")
+    schedules: Sequence[Schedule] = schedules("the schedules, in order, or functions of the update", functions=True)
     boundaries: Sequence[int] = counts("where the next schedule takes over, one fewer than there are", empty=True)
 
     def check(self) -> None:
         if len(self.boundaries) != len(self.schedules) - 1:
             raise ParameterError(
-                f"join_schedules.boundaries must have one entry fewer than there are schedules ({len(self.schedules)}), "
-                f"got {len(self.boundaries)}"
+                f"join_schedules.boundaries must have one entry fewer than there are schedules "
+                f"({len(self.schedules)}), got {len(self.boundaries)}"
             )
 
     def meaning(self) -> Schedule:

@@ -34,7 +34,7 @@ from ..spec import Kind, Number, choice, declare, flag, number, numbers, shorten
 from .conventions import Conventions
 from .dialect import DIALECTS, Curve, Dialect, listener
 from .fields import count, counts, function
-from .onecycle import Leg, one_cycle
+from .onecycle import corners, one_cycle
 from .quirks import misses_peak, past_end
 from .reading import Reading
 
@@ -55,12 +55,15 @@ class NoamDecay(Dialect):
     """
 
     conventions = Conventions("inverse square root", warmup="t/W", past="continues")
-    d_model: int = count("width of the model", least=1)
+    d_model: float = number("d", "", "width of the model", gt=0, span=(1, 512))
     warmup_steps: int = count("length of the warmup", least=1)
     learning_rate: float = _base(1.0)
 
     def meaning(self) -> Schedule:
-        return Noam(self.d_model, self.warmup_steps, self.learning_rate)
+        width = self.d_model
+        if width != math.floor(width):  # ours has a whole one, and scales by its root as well
+            return Noam(1, self.warmup_steps, self.learning_rate / math.sqrt(width))
+        return Noam(int(width), self.warmup_steps, self.learning_rate)
 
 
 class PiecewiseDecay(Dialect):
@@ -416,13 +419,8 @@ class OneCycleLR(Dialect):
 
     def meaning(self) -> Schedule:
         peak, end, total = self.max_learning_rate, self.end_learning_rate, self.total_steps
-        start = peak / self.divide_factor
-        rise, back, last = self.phase_pct * total - 1, 2 * self.phase_pct * total - 2, float(total - 1)
-        if self.three_phase:
-            legs = [Leg(0.0, rise, start, peak), Leg(rise, back, peak, start), Leg(back, last, start, end)]
-        else:
-            legs = [Leg(0.0, rise, start, peak), Leg(rise, last, peak, end)]
-        return one_cycle(legs, total, self.anneal_strategy == "cos")
+        ends = corners(self.phase_pct, total, self.three_phase)
+        return one_cycle(peak / self.divide_factor, peak, end, ends, total, self.anneal_strategy == "cos")
 
     @property
     def horizon(self) -> int | None:

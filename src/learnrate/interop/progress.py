@@ -14,7 +14,7 @@ from ..schedule import Schedule
 from ..schedules import Exponential, NaturalExponential
 from ..spec import number, numbers, shorten
 from .dialect import Curve, Dialect
-from .fields import schedule, schedules
+from .fields import schedules
 
 
 def run_of(part: Schedule) -> int:
@@ -91,20 +91,6 @@ class Stairs(Curve):
         return xp.take(values, xp.find(t, places))
 
 
-class Overrun(Curve):
-    """A schedule of progress, run over another number of updates, past its end too."""
-
-    scheduler: Schedule = schedule("the schedule")
-    updates: int = number("N", "updates", "the run", ge=1, whole=True)
-
-    @property
-    def updates_or_rest(self) -> None:
-        """It never ends."""
-
-    def formula(self, t: Any, xp: Any) -> Any:
-        return self.scheduler.at(t * run_of(self.scheduler) / self.updates, xp)
-
-
 class Spliced(Curve):
     """Schedules of progress, one after the other, each over its own share of the run."""
 
@@ -143,4 +129,4 @@ def _snapped(place: float) -> float:
     return round(place) if abs(place - round(place)) <= 4e-16 * (1 + abs(place)) else place
 
 
-__all__ = ["Line", "Overrun", "Power", "Spliced", "Stairs", "growth", "run_of"]
+__all__ = ["Line", "Power", "Spliced", "Stairs", "growth", "run_of"]

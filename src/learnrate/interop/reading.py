@@ -77,6 +77,9 @@ def read(obj: Any, **hints: Any) -> Reading:
         return Reading(obj)
     if isinstance(obj, Written):
         return Reading(obj.schedule)
+    carried = getattr(obj, "schedule", None)
+    if callable(obj) and isinstance(carried, Schedule):  # a hook of ours carries its schedule
+        return Reading(carried)
     name = _reader_of(obj)
     if name is not None:
         return importlib.import_module(f"{__package__}.{name}").read_object(obj, **hints)  # type: ignore[no-any-return]

@@ -33,7 +33,7 @@ class Counted(Curve):
     """
 
     body: Schedule = schedule("what is read")
-    per: float = number("q", "per update", "how much time an update takes", default=1.0, gt=0)
+    per: float = number("q", "per update", "how much time an update takes", default=1.0, ge=0)
     origin: float = number("o", "", "where progress is 0", default=0.0)
     span: float = number("s", "", "how long progress takes to 1", default=1.0, gt=0)
 

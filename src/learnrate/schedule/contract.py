@@ -46,6 +46,8 @@ _LAZY = {
     "from_json": "learnrate.notation:from_json",
     "jax": "learnrate.jax:xp",
     "jaxlib": "learnrate.jax:xp",
+    "jax schedule": "learnrate.jax:schedule",
+    "keras schedule": "learnrate.keras:schedule",
     "torch": "learnrate.torch:xp",
     "torch code": "learnrate.torch:code",
     "dialect": "learnrate.interop:dialect",

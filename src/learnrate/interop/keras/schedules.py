@@ -94,7 +94,7 @@ class InverseTimeDecay(Dialect):
 
 
 class PiecewiseConstantDecay(Dialect):
-    """keras PiecewiseConstantDecay: the boundary itself still has the old value (t > b); boundaries lose their fraction.
+    """keras PiecewiseConstantDecay: the boundary itself still has the old value (t > b); fractions of it are lost.
 
     >>> PiecewiseConstantDecay([4], [1.0, 0.1])([3, 4, 5])
     array([1. , 1. , 0.1])
@@ -124,12 +124,15 @@ class PiecewiseConstantDecay(Dialect):
         if 0 < place < run and self(place) != self(place + 1):
             evidence = {"boundary": place, "rate there": float(self(place)), "rate after": float(self(place + 1))}
             yield Finding(
-                "boundary one update later", "note", evidence, "In torch and optax the boundary has the new value already."
+                "boundary one update later",
+                "note",
+                evidence,
+                "In torch and optax the boundary has the new value already.",
             )
 
 
 class _Saw(Curve):
-    """A polynomial over the first multiple of the period that is not before t: teeth that shrink, each down to `end`."""
+    """A polynomial over the first multiple of the period not before t: teeth that shrink, each down to `end`."""
 
     start: float = number("a", "rate", "value at t = 0")
     end: float = number("b", "rate", "value at every multiple of the period")
@@ -137,8 +140,9 @@ class _Saw(Curve):
     power: float = number("p", "", "power of what is left", gt=0)
 
     def formula(self, t: Any, xp: Any) -> Any:
-        whole = xp.maximum(-xp.quotient(-t, self.period), 1) * self.period
-        left = xp.maximum(1 - t / whole, 0) ** self.power
+        within = t - xp.quotient(t, self.period) * self.period
+        missing = xp.where(t <= 0, self.period, xp.where(within > 0, self.period - within, 0))
+        left = (missing / (t + missing)) ** self.power
         return self.start * left + self.end * (1 - left)
 
 
@@ -173,10 +177,17 @@ class PolynomialDecay(Dialect):
         return self.decay_steps if self.power else None
 
     def quirks(self, run: int) -> Iterator[Finding]:
-        if self.cycle and self.power and run > self.decay_steps + 1 and self.end_learning_rate < self(self.decay_steps + 1):
+        if (
+            self.cycle
+            and self.power
+            and run > self.decay_steps + 1
+            and self.end_learning_rate < self(self.decay_steps + 1)
+        ):
             after = float(self(self.decay_steps + 1))
             evidence = {"end": self.decay_steps, "rate there": self.end_learning_rate, "rate after": after, "run": run}
-            yield Finding("rises past the end", "warning", evidence, "cycle=True starts over; leave it out to stay low.")
+            yield Finding(
+                "rises past the end", "warning", evidence, "cycle=True starts over; leave it out to stay low."
+            )
 
 
 class CosineDecay(Dialect):
@@ -209,9 +220,17 @@ class CosineDecay(Dialect):
                 "warmup ignored", "warning", evidence, "Without warmup_target Keras does not warm up; give it the peak."
             )
         elif self.warmup_target is not None and self.decay_steps < run < self.length:
-            evidence = {"decay_steps": self.decay_steps, "end": int(self.length), "run": run, "rate at the end": self(run)}
+            evidence = {
+                "decay_steps": self.decay_steps,
+                "end": int(self.length),
+                "run": run,
+                "rate at the end": self(run),
+            }
             yield Finding(
-                "end after the run", "note", evidence, "decay_steps counts from the end of the warmup; subtract the warmup."
+                "end after the run",
+                "note",
+                evidence,
+                "decay_steps counts from the end of the warmup; subtract the warmup.",
             )
 
 
@@ -220,14 +239,14 @@ class _Restarts(Curve):
 
     start: float = number("a", "rate", "value at t = 0")
     alpha: float = number("\\alpha", "", "the floor, as a share of the start")
-    first: int = number("T", "updates", "how long the first cycle is", ge=1, whole=True)
+    period: int = number("T", "updates", "how long the first cycle is", ge=1, whole=True)
     stretch: float = number("s", "", "each cycle's length, as a multiple of the one before", ge=1)
     scale: float = number("q", "", "each cycle's height, as a multiple of the one before", ge=0)
 
     @cached_property
     def _cycles(self) -> tuple[Table, ...]:
         """Where every cycle starts, how long it is and how high."""
-        starts, lengths, heights = [0.0], [float(self.first)], [1.0]
+        starts, lengths, heights = [0.0], [float(self.period)], [1.0]
         while starts[-1] + lengths[-1] < LATEST and len(starts) < 10_000:
             starts.append(starts[-1] + lengths[-1])
             lengths.append(lengths[-1] * self.stretch)
@@ -236,8 +255,8 @@ class _Restarts(Curve):
 
     def formula(self, t: Any, xp: Any) -> Any:
         if self.stretch == 1 and self.scale <= 1:
-            cycle = xp.quotient(t, self.first)
-            u, height = (t - cycle * self.first) / self.first, self.scale**cycle
+            cycle = xp.quotient(t, self.period)
+            u, height = (t - cycle * self.period) / self.period, self.scale**cycle
         else:
             starts, lengths, heights = self._cycles
             index = xp.find(t, starts)
@@ -247,7 +266,7 @@ class _Restarts(Curve):
 
 
 class CosineDecayRestarts(Dialect):
-    """keras CosineDecayRestarts: half cosines for ever, each `t_mul` (2 unless given) as long as the one before. `m_mul`
+    """keras CosineDecayRestarts: half cosines for ever, each `t_mul` (2 unless given) as long as the last. `m_mul`
     shrinks the cosine alone: the floor stays at `alpha` of the first rate.
 
     >>> CosineDecayRestarts(1.0, 4, m_mul=0.5, alpha=0.1)([3, 4, 5, 11, 12]).round(3)
@@ -257,8 +276,12 @@ class CosineDecayRestarts(Dialect):
     conventions = Conventions("cosine restarts", boundary="t >= b", horizon="per cycle", floor="ratio", past="restarts")
     initial_learning_rate: float = _rate("the value at t = 0")
     first_decay_steps: int = count("how many updates the first cycle takes", least=1)
-    t_mul: float = number("s", "", "each cycle's length, as a multiple of the one before", default=2.0, ge=1, span=(1.1, 3))
-    m_mul: float = number("q", "", "each cycle's height, as a multiple of the one before", default=1.0, ge=0, span=(0.3, 1))
+    t_mul: float = number(
+        "s", "", "each cycle's length, as a multiple of the one before", default=2.0, ge=1, span=(1.1, 3)
+    )
+    m_mul: float = number(
+        "q", "", "each cycle's height, as a multiple of the one before", default=1.0, ge=0, span=(0.3, 1)
+    )
     alpha: float = number("\\alpha", "", "the floor, as a share of the first rate", default=0.0, span=(0.01, 0.5))
     name: str = _name("SGDRDecay")
 
@@ -299,7 +322,8 @@ class _Epochs:
             value = self.schedule(epoch)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             raise UsageError(
-                f"the function {shorten(self.schedule)} must return a finite rate, got {shorten(value)} in epoch {epoch}"
+                f"the function {shorten(self.schedule)} must return a finite rate, "
+                f"got {shorten(value)} in epoch {epoch}"
             )
         return float(value)
 
@@ -337,11 +361,13 @@ def _direction(monitor: str, mode: str) -> str:
         return "min"
     if any(word in name for word in _UP):
         return "max"
-    raise ParameterError(f"ReduceLROnPlateau.mode cannot be told from monitor={monitor!r}; say mode='min' or mode='max'")
+    raise ParameterError(
+        f"ReduceLROnPlateau.mode cannot be told from monitor={monitor!r}; say mode='min' or mode='max'"
+    )
 
 
 @listener
-def ReduceLROnPlateau(  # noqa: N802 - the library's own name
+def ReduceLROnPlateau(
     monitor: str = "val_loss",
     factor: float = 0.1,
     patience: int = 10,

@@ -20,7 +20,7 @@ from ...spec import REQUIRED, Number, Numbers, choice, declare, flag, number, sh
 from ..conventions import Conventions
 from ..dialect import listener
 from ..fields import LARGEST, base_rate, count, counts
-from ..onecycle import Leg, one_cycle
+from ..onecycle import corners, one_cycle
 from ..progress import growth
 from ..quirks import misses_peak, past_end
 from .stacking import INF, Scheduler
@@ -471,13 +471,8 @@ class OneCycleLR(Scheduler):
     @cached_property
     def _cycle(self) -> Schedule:
         total, peak, start = self._cycle_steps(), self.eta_max, self.eta_max / self.div_factor
-        end = start / self.final_div_factor
-        rise, back, last = self.pct_start * total - 1, 2 * self.pct_start * total - 2, float(total - 1)
-        if self.three_phase:
-            legs = [Leg(0.0, rise, start, peak), Leg(rise, back, peak, start), Leg(back, last, start, end)]
-        else:
-            legs = [Leg(0.0, rise, start, peak), Leg(rise, last, peak, end)]
-        return one_cycle(legs, total, self.anneal_strategy == "cos")
+        ends = corners(self.pct_start, total, self.three_phase)
+        return one_cycle(start, peak, start / self.final_div_factor, ends, total, self.anneal_strategy == "cos")
 
     def step(self, k: int, now: float, base: float) -> float:
         return float(self._cycle(k)) if k <= self._cycle.length else now  # it raises, and changes nothing

@@ -5,16 +5,19 @@ from __future__ import annotations
 import abc
 import dataclasses
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Any, Self
 
 from ...clock import Clock
 from ...errors import ParameterError, UnboundError
+from ...findings import Finding
 from ...schedule import Schedule
 from ...schedules import Linear
 from ...spec import Number, choice, declare, number
-from ..dialect import Curve, Dialect
-from ..fields import LARGEST, count, schedules
+from ..dialect import Dialect
+from ..fields import LARGEST, count
+from ..progress import Line
+from ..units import Counted
 
 
 @dataclasses.dataclass(eq=False, repr=False)
@@ -40,7 +43,7 @@ def _total() -> Any:
 
 def _first() -> Any:
     return number(
-        "k", "", "the count of the first update; the trainer's is 1", default=1, ge=0, le=1, whole=True, span=(0, 1)
+        "k", "", "the count of the first update; the trainer's is 1", default=0, ge=0, le=1, whole=True, span=(0, 1)
     )
 
 
@@ -65,31 +68,8 @@ def _alpha() -> Any:
     return number("\\alpha", "", "the end, as a share of the base rate", default=0.1, ge=0, span=(0.01, 0.5))
 
 
-class _Counted(Curve):
-    """A curve of tokens, read once per update."""
-
-    curves: Sequence[Schedule] = schedules("the curve, alone")
-    each: int = count("tokens per update", least=1)
-    offset: int = count("the count of the first update")
-
-    def formula(self, t: Any, xp: Any) -> Any:
-        return self.curves[0].at((t + self.offset) * self.each, xp)
-
-
-class _Fall(Curve):
-    """A straight line that goes on below its end."""
-
-    start: float = number("a", "rate", "value at t = 0")
-    end: float = number("b", "rate", "value after `updates`")
-    updates_to_end: int = count("how long that takes", least=1)
-
-    def formula(self, t: Any, xp: Any) -> Any:
-        u = xp.let("u", t / self.updates_to_end)
-        return self.start * (1 - u) + self.end * u
-
-
 class _Scheduler(Dialect):
-    """The base of all: the clock of the trainer around a curve of its own count."""
+    """The base of all: updates around a curve of the library's own count."""
 
     @classmethod
     def _register(cls) -> None:
@@ -102,12 +82,12 @@ class _Scheduler(Dialect):
 
     @abc.abstractmethod
     def _rates(self) -> Schedule:
-        """The rate over the trainer's count."""
+        """The rate over the library's count."""
 
     def meaning(self) -> Schedule:
         rates, each = self._rates(), self._each
         if each > 1:
-            return _Counted([rates], each, self._own("first_step"))
+            return Counted(rates, each, -each * self._own("first_step"))
         return rates.skip(1) if self._own("first_step") else rates
 
     @property
@@ -185,6 +165,12 @@ class _Scheduler(Dialect):
         whole = self._own("max_steps")
         return self.replace(tokens_per_update=known, max_steps=span * each if whole is None else whole)
 
+    def quirks(self, run: int) -> Iterator[Finding]:
+        if run > 1 and self._own("first_step") == 0:
+            evidence = {"rate at 0": float(self(0)), "in the trainer": float(self.replace(first_step=1)(0))}
+            advice = "OLMo-core's trainer counts an update before it makes it, one update ahead: first_step=1."
+            yield Finding("one update ahead in the trainer", "note", evidence, advice)
+
     def _in_sequence(self, lr: float, whole: int, first: int) -> Self:
         """As a part of a sequence: its own rate, run and units do not count there."""
         return self.replace(lr=lr, max_steps=whole, first_step=first, units="steps", tokens_per_update=None)
@@ -198,11 +184,17 @@ class _Scheduler(Dialect):
             raise ParameterError(f"{self.full_name()}.warmup_min_lr must be < its peak of {peak} rate, got {low}")
         return [Linear(low, peak, warmup)]
 
-    def _no_zero(self, noun: str, length: int) -> None:
+    def _no_zero(self, noun: str, length: int, when: str = "") -> None:
         if length < 1:
             raise ParameterError(
                 f"{self.full_name()}.{noun} must be >= 1 {self._own('units')}, got {length}; the library divides by it"
+                f"{when}"
             )
+
+    def _no_zero_warmup(self, warmup: int) -> None:
+        """For those that ask `current <= warmup`, and so divide by 0 at the count 0, which the trainer never has."""
+        if self._own("first_step") == 0:
+            self._no_zero("warmup", warmup, " at the count 0; first_step=1 begins after it, as the trainer does")
 
     def _tail(self, peak: float, decay: int) -> Schedule:
         """The linear decay, which goes on past its end; the library asserts that it falls."""
@@ -212,7 +204,7 @@ class _Scheduler(Dialect):
             raise ParameterError(
                 f"{self.full_name()}.decay_min_lr must be < {peak} rate, where the decay begins, got {low}"
             )
-        return _Fall(peak, low, decay)
+        return Line(peak, low, decay)
 
     def _joined(self, ramp: list[Schedule], stable: Schedule, begin: int, tail: Schedule) -> Schedule:
         """Warmup, the stable part up to `begin`, and the tail; the warmup speaks up to and including its end."""

@@ -32,11 +32,11 @@ class WSDS(_Scheduler):
 
     The warmup is part of the first period. The run's length does nothing.
 
-    >>> WSDS(period_lengths=[8, 4], warmup=2, decay=2)([0, 1, 5, 6, 7, 8, 9, 10, 11])
-    array([0.5, 1. , 1. , 0.5, 0. , 1. , 1. , 0.5, 0. ])
+    >>> WSDS(period_lengths=[8, 4], warmup=2, decay=2)([0, 1, 2, 6, 7, 8, 9, 10, 11, 12])
+    array([0. , 0.5, 1. , 1. , 0.5, 0. , 1. , 1. , 0.5, 0. ])
     """
 
-    conventions = Conventions("wsd", "(t+1)/W", "t > b", "per cycle", "rate")
+    conventions = Conventions("wsd", "t/W", "t > b", "per cycle", "rate")
     period_lengths: Sequence[int] = counts("length of each period, in units", least=1)
     period_lr_multipliers: Sequence[float] | None = declare(
         _Multipliers("m", "", "what each period's rate is multiplied by", Number("m", "", "", gt=0)), None
@@ -94,7 +94,7 @@ class WSDS(_Scheduler):
 class ComposableSchedulerStage(Declared):
     """One stage of a `ComposableScheduler`: a line or half a cosine from where the last one ended.
 
-    >>> ComposableScheduler([ComposableSchedulerStage(4, end_lr_fraction=0.5)], first_step=0)([0, 2, 4])
+    >>> ComposableScheduler([ComposableSchedulerStage(4, end_lr_fraction=0.5)])([0, 2, 4])
     array([1.  , 0.75, 0.5 ])
     """
 
@@ -118,7 +118,7 @@ class OverrideDecay(Declared):
     """From `start` on, leave the schedule and go to an end of its own; later this is held.
 
     >>> decay = OverrideDecay(start=2, duration=2, end_lr=0.0)
-    >>> ComposableScheduler([{"duration": 4, "end_lr": 1.0}], decay, first_step=0)([2, 3, 4, 9])
+    >>> ComposableScheduler([{"duration": 4, "end_lr": 1.0}], decay)([2, 3, 4, 9])
     array([1. , 0.5, 0. , 0. ])
     """
 
@@ -192,8 +192,8 @@ class ComposableScheduler(_Scheduler):
     """olmo_core ComposableScheduler: stages, each from where the last one ended; the run's length does nothing.
 
     >>> stages = [{"duration": 2, "start_lr": 0.0, "end_lr_fraction": 1.0}, {"duration": 4, "end_lr": 0.0}]
-    >>> ComposableScheduler(stages)([0, 1, 3, 5])
-    array([0.5, 1. , 0.5, 0. ])
+    >>> ComposableScheduler(stages)([0, 1, 2, 4, 6])
+    array([0. , 0.5, 1. , 0.5, 0. ])
     """
 
     conventions = Conventions("points", "other", "t >= b", "whole", "rate")
@@ -228,8 +228,8 @@ class SequentialScheduler(_Scheduler):
 
     >>> from learnrate.interop.olmo import ConstantWithWarmup, LinearWithWarmup
     >>> parts = [ConstantWithWarmup(warmup=2), LinearWithWarmup(warmup=0, alpha_f=0.0)]
-    >>> SequentialScheduler(parts, schedulers_max=[4], max_steps=8)([0, 1, 3, 5, 7, 9])
-    array([0.5, 1. , 1. , 0.5, 0. , 0. ])
+    >>> SequentialScheduler(parts, schedulers_max=[4], max_steps=8)([0, 1, 2, 4, 6, 8, 9])
+    array([0. , 0.5, 1. , 1. , 0.5, 0. , 0. ])
     """
 
     conventions = Conventions("sequence", "other", "t > b", "whole", "", "raises")

@@ -38,11 +38,13 @@ class ConstantScheduler(_Scheduler):
 class ConstantWithWarmup(_Scheduler):
     """olmo_core ConstantWithWarmup: linear warmup, then the base rate.
 
-    >>> ConstantWithWarmup(warmup=4)([0, 1, 3, 9])
+    >>> ConstantWithWarmup(warmup=4)([0, 1, 4, 9])
+    array([0.  , 0.25, 1.  , 1.  ])
+    >>> ConstantWithWarmup(warmup=4, first_step=1)([0, 1, 3, 9])
     array([0.25, 0.5 , 1.  , 1.  ])
     """
 
-    conventions = Conventions("constant", "(t+1)/W")
+    conventions = Conventions("constant", "t/W")
     warmup: int | None = _length("warmup")
     warmup_steps: int | None = _length("warmup (an older name)")
     warmup_fraction: float | None = _fraction("warmup")
@@ -58,22 +60,21 @@ class ConstantWithWarmup(_Scheduler):
 
 
 def _inclusive_warmup(schedule: _Scheduler) -> int:
-    """The warmup of those that ask `current <= warmup`, and so divide by 0 at the count 0."""
+    """The warmup of those that ask `current <= warmup`."""
     whole = schedule._whole if schedule._own("warmup_fraction") is not None else 0
     warmup = schedule._span("warmup", whole)
-    if schedule._own("first_step") == 0:
-        schedule._no_zero("warmup", warmup)
+    schedule._no_zero_warmup(warmup)
     return warmup
 
 
 class WSD(_Scheduler):
     """olmo_core WSD: linear warmup, the base rate, linear decay, which goes on below `decay_min_lr` past the end.
 
-    >>> WSD(warmup=2, decay=4, decay_fraction=None, decay_min_lr=0.1, max_steps=10)([0, 1, 5, 6, 8, 9, 10]).round(3)
-    array([ 0.5  ,  1.   ,  1.   ,  0.775,  0.325,  0.1  , -0.125])
+    >>> WSD(warmup=2, decay=4, decay_fraction=None, decay_min_lr=0.1, max_steps=10)([0, 1, 2, 6, 7, 9, 10, 11]).round(3)
+    array([ 0.   ,  0.5  ,  1.   ,  1.   ,  0.775,  0.325,  0.1  , -0.125])
     """
 
-    conventions = Conventions("wsd", "(t+1)/W", "t >= b", "whole", "rate", "negative")
+    conventions = Conventions("wsd", "t/W", "t >= b", "whole", "rate", "negative")
     warmup: int | None = _length("warmup")
     warmup_steps: int | None = _length("warmup (an older name)")
     warmup_fraction: float | None = _fraction("warmup")
@@ -94,17 +95,18 @@ class WSD(_Scheduler):
         return self._joined(self._ramp(warmup, self.lr), Constant(self.lr), self._whole - decay, tail)
 
     def quirks(self, run: int) -> Iterator[Finding]:
+        yield from super().quirks(run)
         yield from quirks.past_end(self, self.horizon or 0, run, _STOP)
 
 
 class PowerLR(_Scheduler):
     """olmo_core PowerLR: linear warmup, then (t / W) ** b, then a linear decay, which goes on past the end.
 
-    >>> PowerLR(b=-0.5, warmup=4, decay_fraction=0.2, max_steps=20)([3, 15, 17, 19]).round(3)
+    >>> PowerLR(b=-0.5, warmup=4, decay_fraction=0.2, max_steps=20)([4, 16, 18, 20]).round(3)
     array([1.  , 0.5 , 0.25, 0.  ])
     """
 
-    conventions = Conventions("power", "(t+1)/W", "t >= b", "whole", "rate", "negative")
+    conventions = Conventions("power", "t/W", "t >= b", "whole", "rate", "negative")
     b: float = number("b", "", "power of the decay", default=-0.51, lt=0, ge=-100, span=(-2, -0.1))
     warmup: int | None = _length("warmup")
     warmup_steps: int | None = _length("warmup (an older name)")
@@ -121,7 +123,7 @@ class PowerLR(_Scheduler):
     lr: float = base_rate()
 
     def _rates(self) -> Schedule:
-        warmup, decay = _inclusive_warmup(self), self._span("decay", self._whole)
+        warmup, decay = self._span("warmup", self._whole), self._span("decay", self._whole)
         self._no_zero("warmup", warmup)
         begin = self._whole - decay
         if begin < 1:
@@ -131,6 +133,7 @@ class PowerLR(_Scheduler):
         return self._joined(self._ramp(warmup, self.lr), stable, begin, tail)
 
     def quirks(self, run: int) -> Iterator[Finding]:
+        yield from super().quirks(run)
         yield from quirks.past_end(self, self.horizon or 0, run, _STOP)
 
 
@@ -146,11 +149,11 @@ def _decayed(schedule: _Scheduler, curve: type[Linear] | type[Cosine]) -> Schedu
 class LinearWithWarmup(_Scheduler):
     """olmo_core LinearWithWarmup: linear warmup, then a straight line to `alpha_f` of the base rate.
 
-    >>> LinearWithWarmup(warmup=2, max_steps=10)([0, 1, 5, 9, 12])
-    array([0.5 , 1.  , 0.55, 0.1 , 0.1 ])
+    >>> LinearWithWarmup(warmup=2, max_steps=10)([0, 2, 6, 10, 12])
+    array([0.  , 1.  , 0.55, 0.1 , 0.1 ])
     """
 
-    conventions = Conventions("linear", "(t+1)/W", "", "whole", "ratio")
+    conventions = Conventions("linear", "t/W", "", "whole", "ratio")
     alpha_f: float = _alpha()
     t_max: int | None = count("where it ends; the end of the run if left out", None, least=1)
     warmup: int | None = _length("warmup")
@@ -170,11 +173,11 @@ class LinearWithWarmup(_Scheduler):
 class InvSqrtWithWarmup(_Scheduler):
     """olmo_core InvSqrtWithWarmup: linear warmup, then the inverse square root, down to `alpha_f` of the rate.
 
-    >>> InvSqrtWithWarmup(warmup=4, first_step=0)([0, 1, 3, 4, 5, 16, 100]).round(3)
+    >>> InvSqrtWithWarmup(warmup=4)([0, 1, 3, 4, 5, 16, 100]).round(3)
     array([0.   , 0.25 , 0.75 , 1.   , 0.905, 0.55 , 0.28 ])
     """
 
-    conventions = Conventions("inverse sqrt", "(t+1)/W", "", "", "ratio", "continues")
+    conventions = Conventions("inverse sqrt", "t/W", "", "", "ratio", "continues")
     alpha_f: float = _alpha()
     warmup: int | None = _length("warmup")
     warmup_steps: int | None = _length("warmup (an older name)")
@@ -189,13 +192,13 @@ class InvSqrtWithWarmup(_Scheduler):
     def _rates(self) -> Schedule:
         warmup = self._span("warmup", self._whole if self.warmup_fraction is not None else 0)
         floor = self.lr * self.alpha_f
+        self._no_zero_warmup(warmup)
         if not warmup:
-            if self.first_step == 0:
-                self._no_zero("warmup", warmup)
             return Constant(floor)
         return _chain(*self._ramp(warmup, self.lr), Constant(floor) + InverseSqrt(self.lr - floor, warmup))
 
     def quirks(self, run: int) -> Iterator[Finding]:
+        yield from super().quirks(run)
         advice = "Without a warmup its curve is at the floor from the first update on; give it a warmup."
         yield from quirks.misses_peak(self, self.lr, run, advice) if self(0) == self(1) else ()
 
@@ -203,11 +206,11 @@ class InvSqrtWithWarmup(_Scheduler):
 class CosWithWarmup(_Scheduler):
     """olmo_core CosWithWarmup: linear warmup, then half a cosine to `alpha_f` of the base rate.
 
-    >>> CosWithWarmup(warmup=2, max_steps=10)([0, 1, 5, 9, 12])
-    array([0.5 , 1.  , 0.55, 0.1 , 0.1 ])
+    >>> CosWithWarmup(warmup=2, max_steps=10)([0, 2, 6, 10, 12])
+    array([0.  , 1.  , 0.55, 0.1 , 0.1 ])
     """
 
-    conventions = Conventions("cosine", "(t+1)/W", "", "whole", "ratio")
+    conventions = Conventions("cosine", "t/W", "", "whole", "ratio")
     warmup: int | None = _length("warmup")
     warmup_steps: int | None = _length("warmup (an older name)")
     warmup_fraction: float | None = _fraction("warmup")
@@ -227,11 +230,11 @@ class CosWithWarmup(_Scheduler):
 class HalfCosWithWarmup(_Scheduler):
     """olmo_core HalfCosWithWarmup: the second half of a cosine; its warmup goes to the middle value, never to the peak.
 
-    >>> HalfCosWithWarmup(warmup=4, max_steps=12, first_step=0)([0, 1, 2, 3, 4, 5]).round(4)
+    >>> HalfCosWithWarmup(warmup=4, max_steps=12)([0, 1, 2, 3, 4, 5]).round(4)
     array([0.    , 0.1375, 0.275 , 0.4125, 0.55  , 0.4622])
     """
 
-    conventions = Conventions("cosine", "(t+1)/W", "", "whole", "ratio")
+    conventions = Conventions("cosine", "t/W", "", "whole", "ratio")
     warmup: int | None = _length("warmup")
     warmup_steps: int | None = _length("warmup (an older name)")
     warmup_fraction: float | None = _fraction("warmup")
@@ -252,6 +255,7 @@ class HalfCosWithWarmup(_Scheduler):
         return _chain(*ramp, Cosine(self.lr, floor, 2 * left).skip(left) if left > 0 else Constant(floor, 1))
 
     def quirks(self, run: int) -> Iterator[Finding]:
+        yield from super().quirks(run)
         advice = "The warmup ends in the middle of the cosine; its lr is that of a full cosine."
         yield from quirks.misses_peak(self, self.lr, run, advice)
 
@@ -259,11 +263,11 @@ class HalfCosWithWarmup(_Scheduler):
 class CosWithWarmupAndLinearDecay(_Scheduler):
     """olmo_core CosWithWarmupAndLinearDecay: a cosine cut short, then a line, which goes on past the end.
 
-    >>> CosWithWarmupAndLinearDecay(warmup=2, decay_fraction=0.4, max_steps=10)([1, 5, 7, 9, 10])
+    >>> CosWithWarmupAndLinearDecay(warmup=2, decay_fraction=0.4, max_steps=10)([2, 6, 8, 10, 11])
     array([ 1.    ,  0.55  ,  0.275 ,  0.    , -0.1375])
     """
 
-    conventions = Conventions("cosine", "(t+1)/W", "t >= b", "whole", "rate", "negative")
+    conventions = Conventions("cosine", "t/W", "t >= b", "whole", "rate", "negative")
     warmup: int | None = _length("warmup")
     warmup_steps: int | None = _length("warmup (an older name)")
     warmup_fraction: float | None = _fraction("warmup")
@@ -297,13 +301,14 @@ class CosWithWarmupAndLinearDecay(_Scheduler):
         return None if not self.bound else max(-(-self._whole // self._each) - self.first_step, 0)
 
     def quirks(self, run: int) -> Iterator[Finding]:
+        yield from super().quirks(run)
         yield from quirks.past_end(self, self.horizon or 0, run, _STOP)
 
 
 class ExponentialScheduler(_Scheduler):
     """olmo_core ExponentialScheduler: rises in equal ratios from `lr_min`, 1e-9 unless given, to the base rate.
 
-    >>> ExponentialScheduler(lr_min=1e-4, max_steps=4, first_step=0)([0, 2, 4, 9])
+    >>> ExponentialScheduler(lr_min=1e-4, max_steps=4)([0, 2, 4, 9])
     array([1.e-04, 1.e-02, 1.e+00, 1.e+00])
     """
 

@@ -67,7 +67,9 @@ class ScalesKind(PlainKind):
 
     def draw(self, rng: random.Random) -> Any:
         places = sorted(rng.sample(range(0 if rng.random() < 0.3 else 1, 40), rng.randint(1, 4)))
-        return {place: rng.choice((0.1, 0.5, 1.5, rng.random(), 0.0)) for place in places} if rng.random() < 0.9 else None
+        return (
+            {place: rng.choice((0.1, 0.5, 1.5, rng.random(), 0.0)) for place in places} if rng.random() < 0.9 else None
+        )
 
 
 def _scales(default: Any = None) -> Any:
@@ -88,7 +90,9 @@ class constant_schedule(Dialect):
         return Constant(self.value)
 
 
-def _never(dialect: Dialect, steps: int, end: float, run: int, steps_name: str = "transition_steps") -> Iterator[Finding]:
+def _never(
+    dialect: Dialect, steps: int, end: float, run: int, steps_name: str = "transition_steps"
+) -> Iterator[Finding]:
     """A length that is not positive switches the transition off without a word."""
     if steps <= 0 and end != dialect(0):
         evidence = {steps_name: steps, "rate": float(dialect(0)), "end asked for": end, "run": run}
@@ -168,9 +172,7 @@ class warmup_constant_schedule(Dialect):
         yield from _never(self, self.warmup_steps, self.peak_value, run, "warmup_steps")
 
 
-def _exponential(
-    start: float, steps: int, rate: float, begin: int, staircase: bool, end: float | None
-) -> Schedule:
+def _exponential(start: float, steps: int, rate: float, begin: int, staircase: bool, end: float | None) -> Schedule:
     if steps <= 0 or rate == 0:
         return Constant(start)
     # `Exponential` only falls; what rises saturates before it overflows
@@ -184,8 +186,8 @@ def _exponential(
 
 
 class exponential_decay(Dialect):
-    """optax.exponential_decay: times `decay_rate` every `transition_steps`, on from `transition_begin`. `end_value` cuts
-    it off from below, or from above when the rate is 1 or more; it also cuts the first value. It has no end.
+    """optax.exponential_decay: times `decay_rate` every `transition_steps`, from `transition_begin` on. `end_value`
+    cuts it off from below, or from above when the rate is 1 or more; it also cuts the first value. It has no end.
 
     >>> exponential_decay(1.0, 5, 0.5, staircase=True, end_value=0.2)([0, 4, 5, 10, 15])
     array([1.  , 1.  , 0.5 , 0.25, 0.2 ])
@@ -216,10 +218,14 @@ class exponential_decay(Dialect):
 def _exponential_quirks(dialect: Any, start: float, run: int) -> Iterator[Finding]:
     if dialect.decay_rate == 0 and start != 0:
         evidence = {"decay_rate": 0, "rate": start, "run": run}
-        yield Finding("transition never starts", "warning", evidence, "optax takes a decay_rate of 0 for no decay at all.")
+        yield Finding(
+            "transition never starts", "warning", evidence, "optax takes a decay_rate of 0 for no decay at all."
+        )
     elif dialect.transition_steps <= 0 and dialect.decay_rate != 1:
         evidence = {"transition_steps": dialect.transition_steps, "rate": start, "run": run}
-        advice = "optax holds the first value for ever when transition_steps is not positive; give it at least 1 update."
+        advice = (
+            "optax holds the first value for ever when transition_steps is not positive; give it at least 1 update."
+        )
         yield Finding("transition never starts", "warning", evidence, advice)
 
 
@@ -263,8 +269,8 @@ class warmup_cosine_decay_schedule(Dialect):
     def check(self) -> None:
         if self.decay_steps <= self.warmup_steps:
             raise ParameterError(
-                f"warmup_cosine_decay_schedule.decay_steps must be > warmup_steps={self.warmup_steps} updates, which it "
-                f"includes, got {self.decay_steps}"
+                f"warmup_cosine_decay_schedule.decay_steps must be > warmup_steps={self.warmup_steps} updates, which "
+                f"it includes, got {self.decay_steps}"
             )
 
     def meaning(self) -> Schedule:
@@ -274,8 +280,14 @@ class warmup_cosine_decay_schedule(Dialect):
 
     def quirks(self, run: int) -> Iterator[Finding]:
         if run > self.decay_steps > self.warmup_steps and self.peak_value == 0 != self.end_value:
-            evidence = {"peak_value": 0.0, "end_value": self.end_value, "rate at the end": float(self(self.decay_steps))}
-            yield Finding("end value ignored", "warning", evidence, "With a peak of 0 optax ends at 0, not at end_value.")
+            evidence = {
+                "peak_value": 0.0,
+                "end_value": self.end_value,
+                "rate at the end": float(self(self.decay_steps)),
+            }
+            yield Finding(
+                "end value ignored", "warning", evidence, "With a peak of 0 optax ends at 0, not at end_value."
+            )
 
 
 class warmup_exponential_decay_schedule(Dialect):
@@ -372,7 +384,9 @@ def _divisor(help: str, default: float) -> Any:
 
 
 def _cycle_quirks(dialect: Any, run: int) -> Iterator[Finding]:
-    advice = "The rise ends at int(pct_start * transition_steps), where a later corner takes its place; use more updates."
+    advice = (
+        "The rise ends at int(pct_start * transition_steps), where a later corner takes its place; use more updates."
+    )
     if run >= dialect.transition_steps:
         yield from misses_peak(dialect, dialect.peak_value, run, advice)
 
@@ -445,14 +459,14 @@ class join_schedules(Dialect):
     """
 
     conventions = Conventions("join", boundary="t >= b")
-    schedules: Sequence[Schedule] = schedules("the schedules, in order")
+    schedules: Sequence[Schedule] = schedules("the schedules, in order, or functions of the update", functions=True)
     boundaries: Sequence[int] = counts("where the next schedule takes over, one fewer than there are", empty=True)
 
     def check(self) -> None:
         if len(self.boundaries) != len(self.schedules) - 1:
             raise ParameterError(
-                f"join_schedules.boundaries must have one entry fewer than there are schedules ({len(self.schedules)}), "
-                f"got {len(self.boundaries)}; optax would ignore what is left over"
+                f"join_schedules.boundaries must have one entry fewer than there are schedules "
+                f"({len(self.schedules)}), got {len(self.boundaries)}; optax would ignore what is left over"
             )
 
     def meaning(self) -> Schedule:

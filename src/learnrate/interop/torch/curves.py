@@ -1,38 +1,10 @@
-"""What torch's schedulers need besides the algebra: phases between fractional updates, functions of whole updates."""
+"""The functions of whole updates that torch's schedulers call, as functions of t."""
 
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
-
-from ...formula import Table
-from ...schedules.fields import blend
-from ...spec import flag, numbers
-from ..dialect import Curve
-
-
-class Phases(Curve):
-    """Lines or half cosines, one after the other, whose ends need not be whole updates; the last one goes on."""
-
-    begins: Sequence[float] = numbers("x", "updates", "where each phase begins")
-    ends: Sequence[float] = numbers("y", "updates", "where it ends")
-    starts: Sequence[float] = numbers("a", "rate", "the value there where it begins")
-    targets: Sequence[float] = numbers("b", "rate", "the value there where it ends")
-    cosine: bool = flag("", "half cosines, not lines")
-
-    def formula(self, t: Any, xp: Any) -> Any:
-        def phase(begin: float, end: float, start: float, target: float) -> Callable[[Any], Any]:
-            def value(t: Any) -> Any:
-                u = xp.let("u", (t - begin) / (end - begin))
-                return blend(start, target, (1 + xp.cos(math.pi * u)) / 2 if self.cosine else 1 - u)
-
-            return value
-
-        given = zip(self.begins, self.ends, self.starts, self.targets, strict=True)
-        phases = [phase(*each) for each in given]
-        return xp.piece(t, Table(self.ends[:-1]), phases) if len(phases) > 1 else phases[0](t)
 
 
 def counted(function: Callable[[int], float], period: int | None = None) -> Callable[[Any], Any]:
@@ -59,4 +31,4 @@ def running_product(function: Callable[[int], float]) -> Callable[[Any], float]:
     return value
 
 
-__all__ = ["Phases", "counted", "running_product"]
+__all__ = ["counted", "running_product"]

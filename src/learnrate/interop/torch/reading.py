@@ -281,8 +281,23 @@ def _stored(data: Mapping[str, Any], name: str | None, groups: list[Any], rate: 
         raise StateError(f"this is no state of {name}: it has the keys {', '.join(map(str, data))}{looks}")
     if name is None and not fitting:
         raise StateError(f"a state of torch with the keys {', '.join(map(str, data))} is of no known class; {_known()}")
+    if name is None:
+        _refuse_foreign(fitting[0], data)
     children = tuple(_stored(child, None, groups, rate) for child in data.get("_schedulers", ()))
     return _Saved(name or fitting[0], data, groups, children, rate)
+
+
+def _refuse_foreign(name: str, data: Mapping[str, Any]) -> None:
+    """Other libraries' schedulers have a gamma or a power too, and more: their state is not torch's."""
+    if name not in PLAIN and name != "MultiStepLR":
+        return
+    own = {*PLAIN.get(name, ("milestones", "gamma")), "base_lrs", "last_epoch", "verbose", "T_cur", "T_i"}
+    foreign = [str(key) for key in data if str(key)[0] != "_" and key not in own]
+    if foreign:
+        raise StateError(
+            f"this state looks like one of {name}, but torch's does not hold {', '.join(foreign)}: it is another "
+            f"library's, or a subclass; if its formula is torch's, say name={name!r}"
+        )
 
 
 # -- from plain data to schedules

@@ -14,11 +14,12 @@ from ...schedule import Schedule
 from ...schedules import Constant, Cosine, Function, Linear, PiecewiseConstant, Polynomial, Step
 from ...spec import choice, flag, number, shorten
 from ..conventions import Conventions
-from ..dialect import Dialect, listener
+from ..dialect import Dialect, listener, only_entry
 from ..fields import base_rate, count, counts, function
+from ..onecycle import corners, one_cycle
 from ..progress import growth
 from ..quirks import misses_peak, past_end
-from .curves import Phases, counted, running_product
+from .curves import counted, running_product
 
 _PER_GROUP = "for one param group; give each group a schedule of its own"
 
@@ -31,6 +32,7 @@ class LambdaLR(Dialect):
     """
 
     conventions = Conventions("function", past="continues")
+    per_group = ("lr_lambda",)
     lr_lambda: Callable[[int], float] = function(f"from an update to the factor, {_PER_GROUP}")
     lr: float = base_rate()
 
@@ -46,6 +48,7 @@ class MultiplicativeLR(Dialect):
     """
 
     conventions = Conventions("function", past="continues")
+    per_group = ("lr_lambda",)
     lr_lambda: Callable[[int], float] = function(f"from an update to what the rate is multiplied by, {_PER_GROUP}")
     lr: float = base_rate()
 
@@ -265,6 +268,7 @@ class CyclicLR(Dialect):
     """
 
     conventions = Conventions("triangular", horizon="per cycle", floor="rate", past="restarts")
+    per_group = ("base_lr", "max_lr", "base_momentum", "max_momentum")
     base_lr: float = number("b", "rate", "the lowest rate", ge=0, span=(1e-4, 1e-2))
     max_lr: float = number("a", "rate", "the highest rate", ge=0, span=(0.1, 1.0))
     step_size_up: int = count("how long it rises", 2000, least=1)
@@ -274,8 +278,8 @@ class CyclicLR(Dialect):
     scale_fn: Callable[[Any], float] | None = function("a height of your own; mode is ignored then", None)
     scale_mode: str = choice("", "what scale_fn is a function of", ("cycle", "iterations"), default="cycle")
     cycle_momentum: bool = flag("", "whether momentum or beta1 moves too", default=True)
-    base_momentum: float = number("", "", "the lowest momentum", default=0.8, ge=0, le=1, span=(0.5, 0.9))
-    max_momentum: float = number("", "", "the highest momentum", default=0.9, ge=0, le=1, span=(0.8, 0.99))
+    base_momentum: float = number("", "", "the lowest momentum", default=0.8, ge=0, span=(0.5, 0.9))
+    max_momentum: float = number("", "", "the highest momentum", default=0.9, ge=0, span=(0.8, 0.99))
 
     @property
     def fall(self) -> int:
@@ -329,6 +333,7 @@ class OneCycleLR(Dialect):
     """
 
     conventions = Conventions("1cycle", warmup="other", horizon="whole", floor="ratio", past="raises")
+    per_group = ("max_lr", "base_momentum", "max_momentum")
     max_lr: float = number("\\eta", "rate", "the peak", ge=0, span=(1e-2, 1.0))
     total_steps: int | None = count("how many updates there are", None, least=1)
     epochs: int | None = count("epochs, when total_steps is left out", None, least=1, span=(1, 4))
@@ -336,8 +341,8 @@ class OneCycleLR(Dialect):
     pct_start: float = number("p", "", "the share of the run that rises", default=0.3, ge=0, le=1, span=(0.1, 0.9))
     anneal_strategy: str = choice("", "the curve of the phases", ("cos", "linear"), default="cos")
     cycle_momentum: bool = flag("", "whether momentum or beta1 moves too", default=True)
-    base_momentum: float = number("", "", "the lowest momentum", default=0.85, ge=0, le=1, span=(0.5, 0.9))
-    max_momentum: float = number("", "", "the highest momentum", default=0.95, ge=0, le=1, span=(0.8, 0.99))
+    base_momentum: float = number("", "", "the lowest momentum", default=0.85, ge=0, span=(0.5, 0.9))
+    max_momentum: float = number("", "", "the highest momentum", default=0.95, ge=0, span=(0.8, 0.99))
     div_factor: float = number("d", "", "the peak as a multiple of the start", default=25.0, gt=0, span=(1, 100))
     final_div_factor: float = number("D", "", "the start as a multiple of the end", default=1e4, gt=0, span=(1, 1e4))
     three_phase: bool = flag("", "back to the start first, then to the end", default=False)
@@ -358,10 +363,8 @@ class OneCycleLR(Dialect):
 
     @property
     def ends(self) -> tuple[float, ...]:
-        """The update, not always whole, at which each phase ends; in torch's own arithmetic, which rounds."""
-        rise = self.pct_start * self.total - 1
-        middle = (2 * self.pct_start * self.total - 2,) if self.three_phase else ()
-        return (rise, *middle, self.total - 1.0)
+        """The update, not always whole, at which each phase ends."""
+        return corners(self.pct_start, self.total, self.three_phase)
 
     @property
     def rates(self) -> tuple[float, float, float]:
@@ -379,19 +382,8 @@ class OneCycleLR(Dialect):
         return self.through(high, low, high) if self.cycle_momentum else None
 
     def through(self, start: float, peak: float, end: float) -> Schedule:
-        """The same phases between other values. A phase that ends before update 0 is skipped.
-
-        Its length is the update up to which torch computes: one after the end, unless it would divide by 0 there.
-        """
-        values = (start, peak, start, end) if self.three_phase else (start, peak, end)
-        begins = (0.0, *self.ends[:-1])
-        phases = list(zip(begins, self.ends, values[:-1], values[1:], strict=True))
-        phases = [phase for phase in phases[:-1] if phase[1] > 0] + phases[-1:]
-        updates = self.total
-        if phases[-1][0] == phases[-1][1]:
-            phases, updates = phases[:-1], self.total - 1
-        begun, ended, starts, targets = zip(*phases, strict=True)
-        return Phases(begun, ended, starts, targets, self.anneal_strategy == "cos").cut(updates)
+        """The same phases between other values."""
+        return one_cycle(start, peak, end, self.ends, self.total, self.anneal_strategy == "cos")
 
     def quirks(self, run: int) -> Iterator[Finding]:
         yield from misses_peak(
@@ -411,6 +403,7 @@ class SWALR(Dialect):
     """
 
     conventions = Conventions("anneal", horizon="whole", floor="rate")
+    per_group = ("swa_lr",)
     swa_lr: float = number("b", "rate", "the rate at the end", ge=0, span=(1e-3, 1.0))
     anneal_epochs: int = count("how long it takes", 10)
     anneal_strategy: str = choice("", "the curve", ("cos", "linear"), default="cos")
@@ -439,6 +432,7 @@ def ReduceLROnPlateau(
     >>> rule.factor, rule.floor
     (0.1, 0.02)
     """
+    min_lr = only_entry("ReduceLROnPlateau.min_lr", min_lr)
     if isinstance(lr, bool) or not isinstance(lr, (int, float)) or not 0 < lr < math.inf:
         raise ParameterError(f"ReduceLROnPlateau.lr must be > 0 rate, got {shorten(lr)}; min_lr is divided by it")
     for name, value in (("min_lr", min_lr), ("eps", eps)):
