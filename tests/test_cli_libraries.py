@@ -85,6 +85,14 @@ def test_a_config_that_cannot_say_it_is_the_answer_no() -> None:
     assert "DeepSpeed" in shown.stderr
 
 
+def test_a_config_is_printed_as_the_library_reads_it(tmp_path: Path) -> None:
+    path = written(tmp_path, "ds.json", DEEPSPEED)
+    shown = invoke("convert", path, "--to", "deepspeed")
+    assert shown.exit_code == 0, shown.output
+    assert json.loads(shown.stdout)["scheduler"]["type"] == "WarmupDecayLR"
+    assert "exact" in shown.stderr
+
+
 def test_a_run_makes_more_names_exact() -> None:
     whole = invoke("convert", "Cosine(0.1, 0, 100)", "--to", "torch").stdout
     run = invoke("convert", "Cosine(0.1, 0, 100)", "--to", "torch", "--updates", "100").stdout

@@ -317,7 +317,7 @@ def test_what_never_ends_is_written_for_a_run() -> None:
 
 def test_flags() -> None:
     code = lr.interop.write(Linear(0.0, 1.0, 4) >> Linear(1.0, 0.0, 6), to="megatron", code=True)
-    flags = [line.removesuffix(" \\") for line in code.splitlines()[1:]]
+    flags = [line.removesuffix(" \\") for line in code.splitlines()]
     assert flags == [
         "--lr 1.0", "--min-lr 0.0", "--lr-decay-style linear", "--train-iters 10", "--lr-decay-iters 10",
         "--lr-warmup-iters 4", "--lr-warmup-init 0.0", "--global-batch-size 1",

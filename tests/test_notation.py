@@ -343,7 +343,7 @@ REFUSED = [
     (r"Cosine(1, 0, '\U00110000')", 1, 15, "unknown escape"),
     ("Cosine(1, 0, 'a' 'b')", 1, 18, "expected ',' or ')'"),
     ("Cosine(1, 0, f'a')", 1, 14, "unknown schedule 'f'"),
-    ("Cosine(1, 0, {1: 2})", 1, 15, "expected a string as key"),
+    ("Cosine(1, 0, {1.5: 2})", 1, 15, "expected a string or a whole number as key"),
     ("Cosine(1, 0, {'a': 1, 'a': 2})", 1, 23, "the key 'a' is given twice"),
     ("Cosine(1, 0, {'a'})", 1, 18, "expected ':'"),
     ("Constant(,)", 1, 10, "expected a value, found ','"),

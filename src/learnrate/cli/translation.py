@@ -14,6 +14,7 @@ from ..differences import explain
 from ..errors import UsageError
 from ..findings import Finding
 from ..interop import Reading, write
+from ..interop.writing import CONFIGS
 from ..linting import lint
 from ..schedule import Schedule
 from .catalogue import FINE, NO
@@ -27,22 +28,34 @@ _COLOURS = {"error": "red", "warning": "yellow"}
 
 
 def convert(subject: str, target: str, updates: int | None, out: Console, err: Console, as_json: bool) -> int:
-    """Source for another library on standard output; whether it is that library's own goes to standard error."""
+    """Source for another library on standard output; what a config cannot hold as a comment goes to standard error."""
     reading = load(subject, updates=updates)
     schedule = only(reading, subject)
-    context = {} if updates is None else {"updates": updates}
+    if updates is not None:
+        schedule = schedule.over(updates)
     try:
-        code = write(schedule.over(updates) if updates is not None else schedule, to=target, code=True, **context)
+        says, source = _written(schedule, target, {} if updates is None else {"updates": updates})
     except UsageError as error:  # a config format that cannot say it: the answer is no
         err.print(Text(str(error)), soft_wrap=True)
         return NO
-    says, _, source = code.partition("\n")
     if as_json:
-        facts = {"from": repr(schedule), "to": target, "says": says.removeprefix("# "), "code": source}
-        write_json(out, facts | {"update": reading.update})
-        return FINE
-    out.file.write(code if code.endswith("\n") else code + "\n")
+        facts = {"from": repr(schedule), "to": target, "says": says, "code": source, "update": reading.update}
+        write_json(out, facts)
+    elif target in CONFIGS:
+        err.print(Text(says), soft_wrap=True)
+        out.file.write(source.rstrip("\n") + "\n")
+    else:
+        out.file.write(f"# {says}\n{source}".rstrip("\n") + "\n")
     return FINE
+
+
+def _written(schedule: Schedule, target: str, context: dict[str, Any]) -> tuple[str, str]:
+    """What it is, and the source."""
+    if target in CONFIGS:
+        made = write(schedule, to=target, **context)
+        return made.says, made.code
+    says, _, source = write(schedule, to=target, code=True, **context).partition("\n")
+    return says.removeprefix("# "), source
 
 
 def show_difference(a: str, b: str, updates: int | None, out: Console, as_json: bool) -> int:

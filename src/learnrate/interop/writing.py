@@ -26,6 +26,9 @@ from .dialect import Dialect, library_of
 
 TARGETS = ("torch", "optax", "keras", "transformers", "timm", "deepspeed", "megatron", "python")
 
+CONFIGS = ("deepspeed", "megatron")
+"""Targets that are written as plain data: there is no hook, and a comment would make the source unreadable."""
+
 HOOKS = {
     "torch": "LambdaLR with a printed formula",
     "optax": "a function of the count with a printed formula",
@@ -149,11 +152,12 @@ class _Plan(NamedTuple):
     own: bool
     says: str
     schedule: Schedule
+    config: bool = False
 
 
 def _written(plan: _Plan, code: bool) -> Written | str:
     def printed() -> str:
-        return f"# {plan.says}\n{plan.source()}"
+        return plan.source() if plan.config else f"# {plan.says}\n{plan.source()}"
 
     return printed() if code else Written(plan.make(), plan.own, plan.says, plan.schedule, printed)
 
@@ -196,7 +200,7 @@ def _own(schedule: Schedule, to: str, context: dict[str, Any], misses: list[_Mis
         def source(found: Dialect = candidate) -> str:
             return str(library.source(found, **context))
 
-        return _Plan(build, source, True, says, schedule)
+        return _Plan(build, source, True, says, schedule, to in CONFIGS)
     return None
 
 
@@ -312,4 +316,4 @@ def proposals(schedule: Schedule, to: str) -> Iterator[Dialect]:
             return
 
 
-__all__ = ["TARGETS", "Written", "library", "write"]
+__all__ = ["CONFIGS", "TARGETS", "Written", "library", "write"]

@@ -344,16 +344,14 @@ class _Reader:
             return items
         return items[0] if len(items) == 1 and not comma else tuple(items)
 
-    def _mapping(self) -> dict[str, Any]:
-        items: dict[str, Any] = {}
+    def _mapping(self) -> dict[str | int, Any]:
+        items: dict[str | int, Any] = {}
         comma = True
         while not self._skip("}"):
             if not comma:
                 self._unexpected("',' or '}'")
-            if self.token.kind != "string":
-                self._unexpected("a string as key")
             at = self.token.at
-            key = self._string(self._take())
+            key = self._key()
             if key in items:
                 self._refuse(at, f"the key {shorten(key)} is given twice")
             if not self._skip(":"):
@@ -361,6 +359,13 @@ class _Reader:
             items[key] = self._expression().value
             comma = self._skip(",")
         return items
+
+    def _key(self) -> str | int:
+        if self.token.kind == "string":
+            return self._string(self._take())
+        if self.token.kind == "number" and self.token.text.isdecimal():
+            return int(self._number(self._take()))
+        self._unexpected("a string or a whole number as key")
 
     # Names and calls
 

@@ -300,6 +300,10 @@ class CosineDecayRestarts(Dialect):
         return cycles + Constant(self.alpha * start) if self.alpha else cycles
 
 
+_LATEST_EPOCH = 1_000_000
+"""Each epoch asks for the one before; later ones hold the rate of this one."""
+
+
 @dataclasses.dataclass(eq=True, frozen=True)
 class _Epochs:
     """The rate of each epoch from a function that may also look at the rate before; earlier epochs are remembered."""
@@ -310,7 +314,7 @@ class _Epochs:
     known: list[float] = dataclasses.field(default_factory=list, compare=False, repr=False)
 
     def __call__(self, t: float) -> float:
-        epoch = int(t // self.updates)
+        epoch = min(int(t // self.updates), _LATEST_EPOCH)
         while len(self.known) <= epoch:
             self.known.append(self._next(len(self.known), self.known[-1] if self.known else self.start))
         return self.known[epoch]
