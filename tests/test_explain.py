@@ -66,7 +66,11 @@ def test_every_convention_has_its_case() -> None:
 
 LIBRARIES: dict[str, tuple[Schedule, Schedule, str]] = {
     "optax ends, torch bounces": (optax.cosine_decay_schedule(1.0, 10), torch.CosineAnnealingLR(10), "past the end"),
-    "mmengine takes one step less": (torch.LinearLR(0.5, 1.0, 10), mmengine.LinearLR(0.5, by_epoch=False, end=10), "warmup"),
+    "mmengine takes one step less": (
+        torch.LinearLR(0.5, 1.0, 10),
+        mmengine.LinearLR(0.5, by_epoch=False, end=10),
+        "warmup",
+    ),
     "Keras counts after the warmup": (
         optax.warmup_cosine_decay_schedule(0.0, 1.0, 4, 12),
         keras.CosineDecay(0.0, 12, warmup_target=1.0, warmup_steps=4),

@@ -157,7 +157,9 @@ def test_a_horizon_in_another_unit_is_named_with_the_numbers(use: str) -> None:
 
 def test_a_part_of_a_chain_is_judged_by_its_own_time() -> None:
     cosine = torch.CosineAnnealingLR(90)
-    assert lint(Linear(0, 1, 10) >> cosine, 100) == lint(2 * cosine, 90) == lint(cosine.cut(90) >> Constant(0, 110)) == []
+    assert (
+        lint(Linear(0, 1, 10) >> cosine, 100) == lint(2 * cosine, 90) == lint(cosine.cut(90) >> Constant(0, 110)) == []
+    )
     found = [finding.name for finding in lint((Linear(0, 1, 10) >> cosine).clip(0), 150)]
     assert "rises past the end" in found
 

@@ -115,12 +115,12 @@ def explain(a: Schedule, b: Schedule, updates: int | None = None) -> Finding:
     single convention explains every difference); its advice is the sentence. Either may be a schedule of ours or of
     `learnrate.interop`.
 
-    >>> from learnrate.interop import optax, torch
-    >>> finding = explain(optax.cosine_decay_schedule(1.0, 10), torch.CosineAnnealingLR(10))
+    >>> from learnrate import interop
+    >>> finding = explain(interop.optax.cosine_decay_schedule(1.0, 10), interop.torch.CosineAnnealingLR(10))
     >>> finding.name, finding.evidence["first update"]
     ('past the end', 11)
     >>> finding.advice
-    'They agree up to update 10, the end; after it a holds 0, b rises again (to 0.5).'
+    'They agree up to update 10, the end; after it a holds 0, b rises again (to 0.793893).'
     """
     for name, value in (("a", a), ("b", b)):
         if not isinstance(value, Schedule):
