@@ -14,6 +14,7 @@ from learnrate.spec import signature
 from reference import escaped, head, page, sentence, table
 
 WORDS = {
+    "shape": conventions.SHAPE,
     "warmup": conventions.WARMUP,
     "boundary": conventions.BOUNDARY,
     "horizon": conventions.HORIZON,
@@ -110,7 +111,9 @@ def libraries_page() -> str:
     intro = (
         "Every name below is `learnrate.interop.<library>.<Name>`, takes the library's own arguments, and gives the "
         "rate that update 0, 1, 2, ... uses in that library's documented loop. In text it is written "
-        "`timm:CosineLRScheduler(t_initial=12)`. Where a library scales the rate of the optimizer, that rate is `lr`."
+        "`timm:CosineLRScheduler(t_initial=12)`. Where a library scales the rate of the optimizer, that rate is `lr`. "
+        "Composer's and OLMo-core's own trainers call their schedulers one update late and one update early: a name "
+        "gives what its class says for update t, `trainer=True` and `first_step=1` give what those trainers use."
     )
     parts = [head("Other libraries"), intro, "## The words", *(_words(name) for name in WORDS)]
     parts += ["## The same schedule is not the same", *(_side_by_side(title) for title in SAME)]
@@ -139,7 +142,7 @@ def _library(library: str) -> str:
             rows.append(_row(DIALECTS[full]))
         elif full in LISTENERS:
             listeners.append(f"`{name}`")
-    listed = table(("name", "shape", *WORDS), rows)
+    listed = table(("name", *WORDS), rows)
     heard = f"\n\nListens to a metric, and returns a feedback rule: {', '.join(listeners)}." if listeners else ""
     described = "\n".join(f"- `{signature(cls)}`: {sentence(cls)}" for cls in _classes(library))
     return f"### {library}\n\n{listed}{heard}\n\n{described}"
@@ -153,9 +156,5 @@ def _row(cls: type[Dialect]) -> tuple[str, ...]:
     row = cls.conventions
     return (
         f"`{cls.__name__}`",
-        row.shape,
-        *(
-            f"`{escaped(word)}`" if word else ""
-            for word in (row.warmup, row.boundary, row.horizon, row.floor, row.past)
-        ),
+        *(f"`{escaped(word)}`" if word else "" for word in row),
     )

@@ -7,14 +7,18 @@ runs at every update from 0 to 1.5 times the horizon, for `DRAWS` draws.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import numpy as np
 
 from learnrate import Schedule
+from learnrate.errors import ParameterError
 
 DRAWS = 200
 FLOAT64, FLOAT32 = 1e-12, 1e-6
+T = TypeVar("T")
 
 
 def draws(name: str, count: int = DRAWS) -> Iterable[random.Random]:
@@ -39,6 +43,25 @@ def agree(ours: Schedule, theirs: Iterable[float], tolerance: float = FLOAT64, e
         f"{ours!r} at update {worst}: ours {values[worst]!r}, theirs {theirs[worst]!r}, "
         f"{error[worst] / scale:.1e} of the peak"
     )
+
+
+def taken(make: Callable[[], T], theirs: Callable[[], Iterable[float]], allowed: str = "(?!)") -> T | None:
+    """What `make` makes of a draw, or None: then the library raises too, or we refuse it with an `allowed` message."""
+    try:
+        return make()
+    except ParameterError as error:
+        refusal = str(error)
+    assert re.search(allowed, refusal) or raises(theirs), f"the library runs what we refuse: {refusal}"
+    return None
+
+
+def raises(theirs: Callable[[], Iterable[float]]) -> bool:
+    """Whether the library raises, whatever it raises."""
+    try:
+        list(theirs())
+    except Exception:
+        return True
+    return False
 
 
 def every(name: str, case: Callable[[random.Random], tuple[Schedule, Iterable[float]]], tolerance: float) -> None:

@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import Result
+from transformers import TrainingArguments
 from typer.testing import CliRunner
 
 import learnrate as lr
 from learnrate.cli import app
+from learnrate.cli.subjects import load
+from learnrate.errors import UsageError
 
 DEEPSPEED = {
     "optimizer": {"type": "AdamW", "params": {"lr": 3e-4}},
@@ -147,6 +150,46 @@ def test_lint_of_training_arguments(tmp_path: Path) -> None:
     assert "schedule shorter than the run" in shown.stdout
 
 
+def test_lint_of_real_training_arguments(tmp_path: Path) -> None:
+    arguments = TrainingArguments(output_dir=str(tmp_path), max_steps=100, use_cpu=True)
+    for content in (arguments.to_json_string(), json.dumps(arguments.to_dict())):
+        path = written(tmp_path, "args.json", content)
+        assert "DeepSpeed" not in invoke("lint", path).output
+        assert "schedule shorter than the run" in invoke("lint", path, "--updates", "1000").stdout
+
+
+def test_the_length_of_the_run_is_kept_from_what_does_not_ask_for_it(tmp_path: Path) -> None:
+    keras = {"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.1, "decay_steps": 10}}
+    megatron = {"lr": 1.0, "lr_decay_style": "cosine", "train_iters": 10}
+    for data in (keras, megatron, lr.Cosine(0.1, 0, 10).to_json()):
+        shown = invoke("lint", written(tmp_path, "config.json", data), "--updates", "1000", "--json")
+        assert shown.exit_code in (0, 1), shown.output
+        assert "schedule shorter than the run" in shown.stdout
+
+
+def test_json_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "ds.json"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(DEEPSPEED).encode())
+    assert invoke("convert", str(path), "--to", "deepspeed").exit_code == 0
+
+
+def test_the_key_says_which_of_several_schedulers(tmp_path: Path) -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    kinds = torch.optim.lr_scheduler
+    states = [kinds.StepLR(optimizer, 3).state_dict(), kinds.ExponentialLR(optimizer, 0.9).state_dict()]
+    path = tmp_path / "two.pt"
+    torch.save({"lr_schedulers": states}, path)
+    with pytest.raises(UsageError, match=r"key=.*lr_schedulers\[0\], lr_schedulers\[1\]"):
+        load(str(path))
+    expected = lr.interop.torch.ExponentialLR(0.9, lr=0.1)
+    assert load(str(path), key="lr_schedulers[1]", name=None).schedule == expected
+    assert load(str(path), key="lr_schedulers[1]", updates=5).schedule == expected
+    config = written(tmp_path, "ds.json", DEEPSPEED)
+    for subject in (config, "Cosine(0.1, 0, 10)", written(tmp_path, "own.json", lr.Cosine(0.1, 0, 10).to_json())):
+        with pytest.raises(UsageError, match="hint .*key|key is a hint"):
+            load(subject, key="x")
+
+
 def test_lint_of_a_trainer_state(tmp_path: Path) -> None:
     logged = [
         {"step": step, "epoch": 0.1, "learning_rate": 1e-3 * (1 - step / 100), "loss": 1.0} for step in range(1, 51)
@@ -200,6 +243,12 @@ def test_misuse_is_one_line_and_exit_code_2(arguments: list[str], line: str) -> 
     assert shown.exit_code == 2, shown.output
     assert line in shown.stderr
     assert "Traceback" not in shown.output
+
+
+def test_a_directory_is_no_file(tmp_path: Path) -> None:
+    shown = invoke("lint", str(tmp_path))
+    assert shown.exit_code == 2
+    assert "is a directory, not a file" in shown.stderr
 
 
 def test_broken_files_say_where(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_most_names_can_be_drawn() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_words_of_the_conventions_are_in_the_tables(name: str) -> None:
     row = DIALECTS[name].conventions
-    assert row.shape
+    assert row.shape in conventions.SHAPE
     assert row.warmup in conventions.WARMUP
     assert row.boundary in conventions.BOUNDARY
     assert row.horizon in conventions.HORIZON
@@ -141,6 +141,47 @@ def holds(schedule: Dialect) -> bool:
     end = schedule.horizon or 0
     after = schedule(np.arange(end + 1, 3 * end + 20))
     return bool(np.ptp(after) <= 1e-9 * np.abs(schedule(np.arange(end + 1))).max())
+
+
+CHANGED = {
+    "paddle.PolynomialDecay(1.0, 10)": ("polynomial", "holds"),
+    "paddle.PolynomialDecay(1.0, 10, cycle=True)": ("polynomial", "restarts"),
+    "keras.PolynomialDecay(1.0, 10)": ("polynomial", "holds"),
+    "keras.PolynomialDecay(1.0, 10, cycle=True)": ("polynomial", "restarts"),
+    "keras.PolynomialDecay(1.0, 10, power=0.0, cycle=True)": ("polynomial", "holds"),
+    "pytorch_scheduler.PolynomialScheduler(10)": ("polynomial", "holds"),
+    "pytorch_scheduler.PolynomialScheduler(10, cycle=True)": ("polynomial", "restarts"),
+    "detectron2.build_lr_scheduler(MAX_ITER=10, STEPS=[4], WARMUP_ITERS=2)": ("multi-step", "raises"),
+    "detectron2.build_lr_scheduler('WarmupCosineLR', 10, WARMUP_ITERS=2)": ("cosine", "bounces"),
+}
+
+
+@pytest.mark.parametrize("text", CHANGED)
+def test_arguments_change_the_conventions(text: str) -> None:
+    schedule = lr.parse(text)
+    assert isinstance(schedule, Dialect)
+    assert (schedule.conventions.shape, schedule.conventions.past) == CHANGED[text]
+    assert holds(schedule) == (schedule.conventions.past in ("holds", "raises"))
+    assert Schedule.from_json(schedule.to_json()).conventions == schedule.conventions  # type: ignore[attr-defined]
+
+
+IDLE = {
+    "detectron2.WarmupCosineLR(10)": {"last_epoch": -1},
+    "detectron2.LRMultiplier(fvcore.ConstantParamScheduler(1.0), 10)": {"last_iter": -1},
+    "fastai.lr_find()": {"stop_div": False, "show_plot": False, "suggest_funcs": ()},
+    "ignite.create_lr_scheduler_with_warmup(torch.StepLR(3), 0.1, 4)": {"output_simulated_values": []},
+    "olmo.ConstantScheduler()": {"lr_field": "lr", "initial_lr_field": "initial_lr"},
+}
+
+
+@pytest.mark.parametrize("text", IDLE)
+def test_arguments_that_change_no_rate_are_taken(text: str) -> None:
+    schedule = lr.parse(text)
+    assert type(schedule)(**schedule.parameters(), **IDLE[text]) == schedule
+    for name in ("last_epoch", "last_iter"):
+        if name in IDLE[text]:
+            with pytest.raises(ParameterError, match=rf"{name} must be -1, got 3"):
+                type(schedule)(**schedule.parameters(), **{name: 3})
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -219,6 +219,22 @@ def test_configs_that_are_wrong(data: dict[str, Any], words: str) -> None:
 def test_foreign_mappings_are_left_to_others() -> None:
     assert deepspeed.read_mapping({"type": "CosineAnnealingLR", "T_max": 3}) is None
     assert deepspeed.read_mapping({"lr_decay_style": "linear"}) is None
+    assert deepspeed.read_mapping({"train_batch_size": 8, "gradient_accumulation_steps": 2}) is None
+    assert deepspeed.read_mapping({"scheduler": "cosine", "train_batch_size": 8}) is None
+    for key in ("lr_scheduler_type", "learning_rate"):  # training arguments, whatever else they hold
+        assert deepspeed.read_mapping(WHOLE | {key: 0.1}) is None
+
+
+@pytest.mark.parametrize("key", ["zero_optimization", "train_micro_batch_size_per_gpu"])
+def test_a_config_without_a_scheduler_is_known_by_its_keys(key: str) -> None:
+    with pytest.raises(UsageError, match='no "scheduler" section'):
+        deepspeed.read_mapping({key: 1, "train_batch_size": 8})
+
+
+@pytest.mark.parametrize("update", [-1, 1.5, "a", True])
+def test_the_update_is_a_whole_number(update: Any) -> None:
+    with pytest.raises(UsageError, match="update must be a number of updates >= 0"):
+        deepspeed.read_mapping(WHOLE, update=update)
 
 
 def test_hints() -> None:

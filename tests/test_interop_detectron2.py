@@ -1,10 +1,14 @@
-"""detectron2, which no registry has: the rows of the tables, and its multipliers against the real fvcore underneath."""
+"""detectron2, which no registry has: recorded runs of its file, and its multipliers against the real fvcore underneath.
+
+`recorded/detectron2.json` is what the classes in `detectron2/solver/lr_scheduler.py` gave to
+`recorded/record_detectron2.py`.
+"""
 
 from __future__ import annotations
 
-import math
+import json
 import random
-from bisect import bisect_right
+from pathlib import Path
 from typing import Any
 
 import fvcore.common.param_scheduler as real
@@ -18,7 +22,7 @@ from learnrate.errors import ParameterError
 from learnrate.interop import detectron2 as ours
 from learnrate.interop import fvcore
 from learnrate.spec import draw
-from parity import FLOAT64, every, updates_for
+from parity import FLOAT64, agree, every, updates_for
 
 SIZES = [1, 2, 3, 10, 40]
 
@@ -88,29 +92,24 @@ def test_multipliers_with_warmup_agree() -> None:
     every("detectron2 LRMultiplier", case, FLOAT64)
 
 
-def ramp(schedule: Any, update: int) -> float:
-    """The factor of the warmup of the deprecated classes, as their documentation states it."""
-    if update >= schedule.warmup_iters:
-        return 1.0
-    if schedule.warmup_method == "constant":
-        return float(schedule.warmup_factor)
-    return float(schedule.warmup_factor + (1 - schedule.warmup_factor) * update / schedule.warmup_iters)
+RECORDED = json.loads((Path(__file__).parent / "recorded" / "detectron2.json").read_text())["cases"]
 
 
-def test_the_deprecated_classes_are_products() -> None:
-    def steps(rng: random.Random) -> tuple[Schedule, list[float]]:
-        places = rng.choice([[], [0, 3, 3], sorted(rng.sample(range(40), 3))])
-        s = draw(ours.WarmupMultiStepLR, rng).replace(milestones=places)
-        updates = range(updates_for(s.horizon))
-        return s, [s.lr * ramp(s, t) * s.gamma ** bisect_right(places, t) for t in updates]
+def of_record(name: str, values: dict[str, Any]) -> Schedule:
+    """Our schedule of the arguments that a run was recorded with."""
+    if name != "LRMultiplier":
+        return getattr(ours, name)(**values)  # type: ignore[no-any-return]
+    rest = {key: values.pop(key) for key in ("max_iter", "lr") if key in values}
+    cosine = fvcore.CosineParamScheduler(values.pop("start_value"), values.pop("end_value"))
+    return ours.LRMultiplier(ours.WarmupParamScheduler(cosine, **values), **rest)
 
-    def cosine(rng: random.Random) -> tuple[Schedule, list[float]]:
-        s = draw(ours.WarmupCosineLR, rng).replace(max_iters=rng.choice(SIZES))
-        updates = range(updates_for(s.max_iters))
-        return s, [s.lr * ramp(s, t) * (1 + math.cos(math.pi * t / s.max_iters)) / 2 for t in updates]
 
-    every("detectron2 WarmupMultiStepLR", steps, FLOAT64)
-    every("detectron2 WarmupCosineLR", cosine, FLOAT64)
+@pytest.mark.parametrize("name", ["WarmupMultiStepLR", "WarmupCosineLR", "LRMultiplier"])
+def test_recorded_runs(name: str) -> None:
+    cases = [case for case in RECORDED if case["name"] == name]
+    assert len(cases) == 24
+    for case in cases:
+        agree(of_record(name, dict(case["arguments"])), case["rates"], FLOAT64)
 
 
 def test_the_config_makes_what_its_parts_make() -> None:
@@ -146,6 +145,7 @@ def test_the_config_makes_what_its_parts_make() -> None:
     every("detectron2 build_lr_scheduler", case, FLOAT64)
 
 
+STAIRS = fvcore.MultiStepParamScheduler([1.0, 0.1], 10, [4])
 WARMED = ours.WarmupParamScheduler(fvcore.CosineParamScheduler(1.0, 0.0), 0.001, 4 / 12, num_updates=12)
 
 
@@ -172,6 +172,15 @@ def test_rows_of_the_tables(schedule: Schedule, updates: Any, rates: list[float]
         (WARMED.replace(rescale_interval=True), 12, []),
         (ours.LRMultiplier(WARMED, 100), 100, ["peak never reached"]),
         (ours.LRMultiplier(fvcore.CosineParamScheduler(1.0, 0.0), 10), 15, ["rises past the end"]),
+        (ours.LRMultiplier(STAIRS, 12), 13, []),
+        (ours.LRMultiplier(STAIRS, 12), 14, ["raises past the end"]),
+        (ours.LRMultiplier(ours.WarmupParamScheduler(STAIRS, 0.1, 0.25), 12), 14, ["raises past the end"]),
+        (ours.LRMultiplier(fvcore.ConstantParamScheduler(1.0), 12), 13, ["raises past the end"]),
+        (ours.LRMultiplier(fvcore.PolynomialDecayParamScheduler(1.0, 0.9), 12), 14, ["complex past the end"]),
+        (ours.build_lr_scheduler(MAX_ITER=12, STEPS=[8], WARMUP_ITERS=4), 14, ["raises past the end"]),
+        (WARMED, 2, ["peak never reached"]),
+        (WARMED.replace(rescale_interval=True), 2, []),
+        (ours.WarmupCosineLR(12, warmup_iters=0), 1, []),
         (ours.WarmupCosineLR(12, warmup_iters=4), 18, ["peak never reached", "rises past the end"]),
         (ours.WarmupCosineLR(12, warmup_iters=0), 12, []),
         (ours.build_lr_scheduler("WarmupCosineLR", 12, 1.0, WARMUP_ITERS=4), 12, ["peak never reached"]),

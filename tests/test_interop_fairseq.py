@@ -7,6 +7,7 @@ steps them as the trainer does.
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import random
@@ -31,7 +32,8 @@ from learnrate.interop.fairseq import (
     TriangularLRSchedule,
     TriStageLRSchedule,
 )
-from parity import FLOAT64, agree
+from parity import FLOAT64, agree, draws
+from recorded import record_fairseq
 
 RECORDED = json.loads((Path(__file__).parent / "recorded" / "fairseq.json").read_text())["cases"]
 NAMES = sorted({case["name"] for case in RECORDED})
@@ -76,7 +78,22 @@ def test_tables(row: str) -> None:
     assert schedule(updates).round(digits).tolist() == pytest.approx(values, abs=1e-12)
 
 
+def test_what_is_recorded_stays_before_the_logarithm_of_0() -> None:
+    """Cycles that shrink end somewhere; the recorder asks for one update more than it records."""
+    shrinking = 0
+    for rng in draws("CosineLRSchedule", 2000):
+        given, updates = record_fairseq.cosine(rng)
+        ratio, whole = given.get("t_mult", 1.0), given["max_update"] - given["warmup_updates"]
+        if ratio < 1:
+            period = given.get("lr_period_updates", -1)
+            last = (period if period > 0 else whole) / (1 - ratio)
+            assert 1 <= updates - given["warmup_updates"] < last
+            shrinking += 1
+    assert shrinking > 100
+
+
 def test_plateau_is_torchs_rule() -> None:
+    assert inspect.signature(ReduceLROnPlateauLRSchedule).parameters["lr"].default == CosineLRSchedule._defaults["lr"]
     rule = ReduceLROnPlateauLRSchedule(lr_patience=2)
     state, factors = rule.start(), []
     for _ in range(7):

@@ -161,9 +161,15 @@ def combined(rng: random.Random) -> Any:
     return ours.combine_scheds(shares, scheds, rng.choice([3, 10, 40]))
 
 
-def near(edges: Iterable[float]) -> list[int]:
-    """Updates at a jump. Progress is rounded there, so that the one next to a boundary may have either side's rate."""
-    return [update for edge in edges for update in (max(math.floor(edge), 1) - 1, math.floor(edge), math.ceil(edge))]
+def near(edges: Iterable[float], updates: int) -> set[int]:
+    """The updates, fewer than half, that are at a jump: progress is rounded, and so they may have either side's rate.
+
+    The first one never is: progress begins at an exact 0.
+    """
+    found = {round(edge) for edge in edges if abs(edge - round(edge)) < 1e-9} - {0}
+    found = {update for update in found if update < updates}
+    assert 2 * len(found) < updates
+    return found
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
@@ -174,7 +180,7 @@ def test_combined_annealers_agree(dtype: torch.dtype) -> None:
             edges = np.cumsum(schedule.pcts)[:-1] * schedule.num_updates
             run = schedule.num_updates
             rates = asked(theirs(schedule), run)[: run if dtype == torch.float32 else None]
-            agree(schedule, rates, tolerance(dtype, *schedule.pcts), near(edges))
+            agree(schedule, rates, tolerance(dtype, *schedule.pcts), near(edges, len(rates)))
 
 
 @pytest.mark.parametrize("dtype", PRECISIONS)
@@ -211,7 +217,7 @@ def test_every_fit_agrees(name: str, dtype: torch.dtype) -> None:
             if not learner.rates:
                 continue
             agree(schedule, learner.rates, allowed)
-            if name == "fit_one_cycle":
+            if name != "fit_flat_cos":
                 agree(schedule.momentum, learner.momenta, allowed)
 
 
@@ -229,7 +235,8 @@ def test_restarts_agree() -> None:
             starts = [first * (mult**k - 1) // (mult - 1) for k in range(1, schedule.n_cycles)]
             skipped = schedule.start_epoch * schedule.updates_per_epoch
             if learner.rates:
-                agree(schedule, learner.rates, FLOAT64, near(start - skipped for start in starts if start > skipped))
+                edges = [start - skipped for start in starts if start >= skipped]
+                agree(schedule, learner.rates, FLOAT64, near(edges, len(learner.rates)))
                 compared += 1
     assert compared >= DRAWS
 
@@ -278,13 +285,48 @@ def test_equal_cycles_divide_by_zero_in_the_library_and_are_an_error_here() -> N
         (ours.SchedPoly(1.0, 0.0, 2.0, 10), 15, ["negative past the end"]),
         (ours.SchedExp(0.1, 1.0, 10), 15, ["rises past the end"]),
         (ours.combined_cos(0.5, 0.1, 1.0, 0.0, 10), 15, ["rises past the end"]),
-        (ours.fit_one_cycle(10, 1.0), 15, []),
+        (ours.combined_cos(0.25, 0.1, 1.0, 0.0, 10), 10, ["peak never reached"]),
+        (ours.combined_cos(1.0, 0.1, 1.0, 0.0, 10), 10, ["peak never reached"]),
+        (ours.combined_cos(0.3, 0.1, 1.0, 0.0, 10), 2, []),
+        (ours.combined_cos(0.25, 0.95, 0.85, 0.95, 10), 10, []),
+        (ours.combined_cos(0.25, 0.1, 1.0, 0.0), 1, []),
+        (ours.fit_one_cycle(10, 1.0), 15, ["peak never reached"]),
+        (ours.fit_one_cycle(10, 1.0, pct_start=0.3), 15, []),
+        (ours.fit_one_cycle(10, 1.0, pct_start=0.3, start_epoch=5), 5, []),
+        (ours.fine_tune(2, 1.0, updates_per_epoch=10), 30, ["peak never reached"]),
+        (ours.fine_tune(2, 1.0, updates_per_epoch=10, pct_start=0.21), 30, ["peak never reached"] * 2),
+        (ours.fine_tune(2, 1.0, updates_per_epoch=10, pct_start=0.21), 10, ["peak never reached"]),
+        (ours.fine_tune(2, 1.0, updates_per_epoch=100), 300, []),
         (ours.fit_flat_cos(10, 1.0, start_epoch=2), 10, ["argument without effect"]),
         (ours.fit_flat_cos(10, 1.0), 10, []),
     ],
 )
 def test_quirks_are_said_where_they_show(schedule: Any, run: int, names: list[str]) -> None:
     assert [finding.name for finding in schedule.quirks(run)] == names
+
+
+def test_the_peak_that_is_missed_is_said_with_numbers() -> None:
+    (finding,) = ours.fit_one_cycle(10, 1.0).quirks(10)
+    assert finding.evidence["highest"] == pytest.approx(0.98907, abs=1e-5)
+    _, later = ours.fine_tune(2, 1.0, updates_per_epoch=10, pct_start=0.21).quirks(30)
+    assert (later.evidence["peak"], later.evidence["counted from"]) == (0.5, 10)
+
+
+def test_the_learner_s_own_settings_are_taken_for_none() -> None:
+    assert ours.fit_one_cycle(3, lr_max=None, moms=None, wd=None, cbs=None) == ours.fit_one_cycle(3)
+    assert ours.fine_tune(3, moms=None, reset_opt=False) == ours.fine_tune(3)
+    assert ours.fit_flat_cos(3, None) == ours.fit_flat_cos(3)
+
+
+def test_what_fine_tune_hands_on_counts_for_both_cycles() -> None:
+    given: dict[str, Any] = {"moms": [0.9, 0.8, 0.7], "div_final": 20.0, "start_epoch": 1, "freeze_epochs": 2}
+    learner = Learner(4, 0.1)
+    with precision(torch.float64):
+        learner.fine_tune(3, 1.0, **given)
+    schedule = ours.fine_tune(3, 1.0, updates_per_epoch=4, **given)
+    assert len(learner.rates) == 12
+    agree(schedule, learner.rates)
+    agree(schedule.momentum, learner.momenta)
 
 
 NAMES = [name for name in ours.__all__ if name != "combine_scheds"]
@@ -312,6 +354,11 @@ COSINE = ours.SchedCos(1.0, 0.1)
         (lambda: ours.combine_scheds([1.0], [COSINE, COSINE]), r"combine_scheds.pcts must be 2, one per sched, got 1"),
         (lambda: ours.combine_scheds([1.0], [lr.Constant(1)]), r"combine_scheds: .*names no end"),
         (lambda: ours.fit_one_cycle(3, pct_start=1.0), r"fit_one_cycle.pct_start must be < 1, got 1.0"),
+        (lambda: ours.fit_one_cycle(3, slice(0.1, 1.0)), r"lr_max must be one rate, got slice.*one schedule per group"),
+        (lambda: ours.fit_sgdr(2, 1, slice(1.0)), r"fit_sgdr.lr_max must be one rate, got slice.*\.start .*\.stop"),
+        (lambda: ours.fit_flat_cos(2, slice(1.0)), r"fit_flat_cos.lr must be one rate, got slice"),
+        (lambda: ours.fine_tune(2, lr_max=0.1), r"unknown parameter of fine_tune 'lr_max'; .*base_lr"),
+        (lambda: ours.fine_tune(2, moms=[0.9, 0.8]), r"fine_tune.moms must be 3 numbers, got 2"),
         (lambda: ours.fit_one_cycle(3, moms=[0.9]), r"fit_one_cycle.moms must be 3 numbers, got 1"),
         (lambda: ours.fit_one_cycle(0), r"fit_one_cycle.n_epoch must be >= 1 epochs, got 0"),
     ],

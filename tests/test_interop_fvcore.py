@@ -14,6 +14,7 @@ import learnrate as lr
 from learnrate import Schedule
 from learnrate.errors import ParameterError
 from learnrate.interop import fvcore as ours
+from learnrate.interop.detectron2 import WarmupParamScheduler
 from learnrate.spec import draw
 from parity import FLOAT64, every, updates_for
 
@@ -145,6 +146,38 @@ def test_rows_of_the_tables(schedule: Schedule, updates: list[int], expected: li
     np.testing.assert_allclose(schedule(updates), expected, atol=5.1e-4, rtol=0)
 
 
+STAIRS = ours.MultiStepParamScheduler([1.0, 0.1], 10, [4])
+LATE = WarmupParamScheduler(ours.CosineParamScheduler(1.0, 0.0), 0.1, 0.4)
+
+
+def sequence(last: Schedule, scaling: str = "rescaled") -> Any:
+    """A cosine, and then this."""
+    return ours.CompositeParamScheduler([ours.CosineParamScheduler(1, 0), last], [0.5, 0.5], ["rescaled", scaling], 10)
+
+
+@pytest.mark.parametrize("name", ["StepParam", "Constant", "MultiStepParam", "PolynomialDecay"])
+def test_past_the_end_the_library_has_no_rate(name: str) -> None:
+    """Where a finding says so, alone and as the last part, and at no update before it."""
+    parts = {
+        "StepParam": ours.StepParamScheduler(10, [1.0, 0.1]),
+        "Constant": ours.ConstantParamScheduler(0.5, 10),
+        "MultiStepParam": STAIRS,
+        "PolynomialDecay": ours.PolynomialDecayParamScheduler(1.0, 0.5, 10),
+    }
+    for schedule in (parts[name], sequence(parts[name]), sequence(parts[name], "fixed")):
+        (finding,) = schedule.quirks(40)
+        end, asked = int(finding.evidence["end"]), theirs(schedule)
+        for update in range(end):
+            assert isinstance(asked(update / 10), float)
+        try:
+            value = asked(end / 10)
+        except (RuntimeError, IndexError):
+            assert finding.name == "raises past the end"
+        else:
+            assert isinstance(value, complex)
+            assert finding.name == "complex past the end"
+
+
 @pytest.mark.parametrize(
     ("schedule", "run", "names"),
     [
@@ -152,7 +185,8 @@ def test_rows_of_the_tables(schedule: Schedule, updates: list[int], expected: li
         (ours.CosineParamScheduler(1.0, 0.1, 10), 15, ["rises past the end"]),
         (ours.LinearParamScheduler(1.0, 0.0, 10), 15, ["negative past the end"]),
         (ours.PolynomialDecayParamScheduler(1.0, 2.0, 10), 15, ["rises past the end"]),
-        (ours.PolynomialDecayParamScheduler(1.0, 0.9, 10), 15, []),
+        (ours.PolynomialDecayParamScheduler(1.0, 0.9, 10), 11, []),
+        (ours.PolynomialDecayParamScheduler(1.0, 0.9, 10), 12, ["complex past the end"]),
         (ours.StepParamScheduler(10, [1.0, 0.1]), 10, []),
         (ours.StepParamScheduler(10, [1.0, 0.1]), 11, ["raises past the end"]),
         (ours.StepWithFixedGammaParamScheduler(1.0, 2, 0.1, 10), 11, ["raises past the end"]),
@@ -160,6 +194,13 @@ def test_rows_of_the_tables(schedule: Schedule, updates: list[int], expected: li
         (ours.MultiStepParamScheduler([1.0, 0.1], 10, [4]), 11, []),
         (ours.MultiStepParamScheduler([1.0, 0.1], 10, [4]), 12, ["raises past the end"]),
         (ours.CompositeParamScheduler([ours.CosineParamScheduler(1, 0)], [1], ["fixed"], 5), 9, ["rises past the end"]),
+        (sequence(STAIRS), 11, []),
+        (sequence(STAIRS), 12, ["raises past the end"]),
+        (sequence(ours.ConstantParamScheduler(0.5)), 10, []),
+        (sequence(ours.ConstantParamScheduler(0.5)), 11, ["raises past the end"]),
+        (sequence(STAIRS, "fixed"), 12, ["raises past the end"]),
+        (sequence(ours.PolynomialDecayParamScheduler(1.0, 0.5)), 12, ["complex past the end"]),
+        (sequence(LATE), 10, ["peak never reached"]),
     ],
 )
 def test_quirks_are_said_where_they_show(schedule: Any, run: int, names: list[str]) -> None:

@@ -15,6 +15,7 @@ import parity
 import peers
 from learnrate.errors import ParameterError
 from learnrate.interop import levanter
+from learnrate.interop.conventions import SHAPE
 from learnrate.interop.levanter import OptimizerConfig
 
 
@@ -109,10 +110,13 @@ def drawn(kind: str, rng: random.Random) -> dict[str, Any]:
 def legal(kind: str, rng: random.Random) -> tuple[dict[str, Any], OptimizerConfig]:
     while True:
         arguments = drawn(kind, rng)
-        try:
-            return arguments, OptimizerConfig(**arguments)
-        except ParameterError:
-            continue
+        ours = parity.taken(
+            lambda given=arguments: OptimizerConfig(**given),
+            lambda given=arguments: theirs(given, 60),
+            "cycles must end in order within|with 'inv', which divides",  # in the cooldown, or where no cycle decays
+        )
+        if ours is not None:
+            return arguments, ours
 
 
 @pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
@@ -147,6 +151,25 @@ def test_text_and_json(kind: str) -> None:
         _, schedule = legal(kind, rng)
         assert lr.parse(repr(schedule)) == schedule
         assert lr.Schedule.from_json(schedule.to_json()) == schedule
+
+
+def test_the_method_of_every_schedule_and_the_argument_have_one_name() -> None:
+    schedule = OptimizerConfig(1.0, 10, warmup=0, lr_schedule="linear", cooldown=0.2)
+    assert schedule.parameters()["cooldown"] == 0.2
+    left = schedule.cooldown(at=4, updates=2)
+    assert left([3, 4, 5, 6]) == pytest.approx([schedule(3), schedule(4), schedule(4) / 2, 0.0])
+    assert schedule.replace(cooldown=None) == OptimizerConfig(1.0, 10, warmup=0, lr_schedule="linear")
+    assert lr.parse(f"{schedule!r}.cooldown(4, 2)") == left
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_the_conventions_are_those_of_the_shape(kind: str) -> None:
+    given = {"type": kind} | ({"batch_size": 1, "seq_length": 1} if kind == "power" else {})
+    given |= {"timescale": 4} if kind == "inv_sqrt" else {}
+    schedule = OptimizerConfig(1.0, 10, warmup=0, min_lr_ratio=1e-6, lr_schedule=given)
+    assert schedule.conventions.shape in SHAPE
+    assert (schedule(40) < schedule(11)) == (schedule.conventions.past == "continues")
+    assert schedule.replace(cooldown=0.2).conventions.past == "holds"
 
 
 GOLDEN = [

@@ -14,7 +14,7 @@ from learnrate import Schedule
 from learnrate.errors import ParameterError
 from learnrate.interop import lrsched as ours
 from learnrate.spec import draw
-from parity import FLOAT64, every, updates_for
+from parity import FLOAT64, every, taken, updates_for
 
 SIZES = [1, 2, 3, 5, 8, 13, 40]
 LENGTHS = {"step_size", "total_steps", "period", "warmup_steps", "decay_steps"}
@@ -33,10 +33,14 @@ def drawn(name: str, rng: random.Random) -> Schedule:
             sizes[rng.choice(["warmup_steps", "decay_steps"])] = 0
         if name == "multi_step" and rng.random() < 0.1:
             sizes["milestones"] = []
-        try:
-            return schedule.replace(**sizes)
-        except ParameterError:
-            continue
+        values = schedule.parameters() | sizes
+        values = {key: list(item) if isinstance(item, tuple) else item for key, item in values.items()}
+        made = taken(
+            lambda given=sizes, drawn=schedule: drawn.replace(**given),
+            lambda given=values: real.sample(getattr(real, name)(**given), num_steps=100),
+        )
+        if made is not None:
+            return made
 
 
 def theirs(schedule: Any) -> Any:

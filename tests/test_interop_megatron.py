@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 from typing import Any
 
@@ -138,6 +139,45 @@ def test_samples_are_counted() -> None:
 def test_bad_values(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ParameterError, match=words):
         scheduler("linear", 2, 10).replace(**change)
+
+
+def test_the_arguments_are_those_of_the_real_class() -> None:
+    theirs = list(inspect.signature(peer.OptimizerParamScheduler).parameters.values())[1:]
+    assert [*OptimizerParamScheduler.kinds] == [one.name for one in theirs] + ["increment"]
+    defaults = {one.name: one.default for one in theirs if one.default is not one.empty}
+    assert OptimizerParamScheduler._defaults == defaults | {"increment": 1}
+
+
+def test_what_decides_about_loading_changes_no_rate() -> None:
+    given = (0.0, 1.0, 0.1, 2, 10, "WSD", 0.0, 0.0, 0, "constant", False, True, 4, "linear")
+    theirs = peer.OptimizerParamScheduler(Groups(), *given)
+    ours = OptimizerParamScheduler(*given)
+    for update in range(15):
+        assert ours(update) == pytest.approx(theirs.optimizer.param_groups[0]["lr"], rel=1e-12)
+        theirs.step(1)
+    assert (
+        OptimizerParamScheduler(*given[:5], "cosine", *given[6:10], lr_wsd_decay_style=None).lr_wsd_decay_style is None
+    )
+    with pytest.raises(AssertionError, match="both override"):
+        peer.OptimizerParamScheduler(Groups(), *given[:10], True, True, 4, "linear")
+    with pytest.raises(ParameterError, match="needs use_checkpoint_opt_param_scheduler=False; got both"):
+        OptimizerParamScheduler(*given[:10], True, True, 4, "linear")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "words"),
+    [
+        (scheduler("cosine", 2, 10), ("cosine", "holds")),
+        (scheduler("inverse-square-root", 2, 10), ("inverse square root", "jumps")),
+        (scheduler("WSD", 2, 10, anneal=3, curve="linear"), ("warmup-stable-decay", "holds")),
+        (scheduler("WSD", 2, 10, anneal=0), ("warmup-stable-decay", "jumps")),
+    ],
+)
+def test_the_conventions_are_those_of_the_style(schedule: Any, words: tuple[str, str]) -> None:
+    assert (schedule.conventions.shape, schedule.conventions.past) == words
+    after = schedule(np.arange(11, 30))
+    assert np.ptp(after) == 0
+    assert (schedule(10) - after[0] > 0.3) == (words[1] == "jumps")
 
 
 def test_unknown_argument() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 import warnings
 from collections.abc import Callable
@@ -277,7 +278,7 @@ def test_plateau_of_table_j():
 @pytest.mark.parametrize("name", ["ReduceOnPlateauLR", "ReduceOnPlateauMomentum"])
 def test_plateau_is_mmengines_on_drawn_metrics(name):
     key = "lr" if name.endswith("LR") else "momentum"
-    for rng in draws(name, 100):
+    for rng in draws(name):
         base = rng.uniform(0.1, 0.9)
         given = some(
             rng, rule=rng.choice(("less", "greater")), factor=rng.uniform(0.05, 0.9), patience=rng.randint(0, 4)
@@ -296,6 +297,19 @@ def test_plateau_is_mmengines_on_drawn_metrics(name):
             assert base * factor == pytest.approx(optim.param_groups[0][key], rel=1e-12)
 
 
+WARM = ours.LinearLR(0.25, end=4)
+LATER = ours.CosineAnnealingLR(10, begin=4, end=19)
+
+
+def listed(*parts):
+    return ours.param_scheduler(list(parts), lr=0.1)
+
+
+def test_a_part_of_a_list_says_what_it_says_alone():
+    alone = [*WARM.replace(lr=0.1).quirks(30), *LATER.replace(lr=0.1).quirks(30)]
+    assert list(listed(WARM, LATER).quirks(30)) == alone
+
+
 @pytest.mark.parametrize(
     ("schedule", "run", "names"),
     [
@@ -312,6 +326,14 @@ def test_plateau_is_mmengines_on_drawn_metrics(name):
         (ours.OneCycleLR(1.0, end=10), 20, []),
         (ours.OneCycleLR(1.0, end=10, pct_start=0.25), 20, ["peak never reached"]),
         (ours.OneCycleLR(1.0, 10), 20, ["rises past the end"]),
+        (ours.OneCycleLR(1.0, end=10), 2, []),
+        (listed(WARM), 10, ["one step early"]),
+        (listed(WARM, COSINE), 10, ["one step early", "recorded curve"]),
+        (listed(WARM, ours.CosineAnnealingLR(10)), 20, ["one step early", "rises past the end", "recorded curve"]),
+        (listed(WARM, LATER), 12, ["one step early"]),
+        (listed(WARM, LATER), 30, ["one step early", "rises past the end"]),
+        (listed(LATER, ours.MultiStepLR([20], begin=19)), 30, ["rises past the end"]),
+        (listed(LATER, ours.MultiStepLR([20], begin=9)), 30, ["recorded curve"]),
     ],
 )
 def test_quirks_are_said_where_they_show(schedule, run, names):
@@ -496,6 +518,69 @@ def test_a_live_scheduler_by_epoch_needs_its_length():
         read(theirs.StepLR(optimizer(0.1), 3))
     with pytest.raises(UsageError, match="unknown hint for a live mmengine scheduler 'lr'"):
         read(theirs.StepLR(optimizer(0.1), 3), lr=0.1)
+
+
+FLAT = [
+    ("MultiStepLR", {"milestones": [3], "gamma": 0.0}),
+    ("MultiStepLR", {"milestones": [0, 3], "gamma": 0.0}),
+    ("MultiStepLR", {"milestones": []}),
+    ("StepLR", {"step_size": 3, "gamma": 0.0}),
+    ("ExponentialLR", {"gamma": 0.0}),
+    ("PolyLR", {"power": 0.0, "end": 6}),
+    ("PolyLR", {"power": 0.0, "eta_min": 0.1, "end": 6}),
+]
+
+
+@pytest.mark.parametrize(("name", "given"), FLAT)
+@pytest.mark.parametrize("begin", [0, 2])
+def test_powers_and_factors_of_zero_and_no_milestones_are_mmengines(name, given, begin):
+    given = given | {"begin": begin}
+    optim = optimizer(0.5)
+    mine = getattr(ours, name)(**given, lr=0.5, by_epoch=False)
+    agree(mine, rates(optim, [getattr(theirs, name)(optim, **given, by_epoch=False)], 20))
+    optim = optimizer(0.5)
+    real = [
+        theirs.LinearLR(optim, 0.1, end=4, by_epoch=False), getattr(theirs, name)(optim, **given, by_epoch=False)
+    ]  # fmt: skip
+    mine = [ours.LinearLR(0.1, end=4, by_epoch=False), getattr(ours, name)(**given, by_epoch=False)]
+    agree(ours.param_scheduler(mine, record=20, lr=0.5), rates(optim, real, 20))
+
+
+@pytest.mark.parametrize("name", [*ALONE, *MOMENTUM])
+def test_positions_are_mmengines(name):
+    real = list(inspect.signature(getattr(theirs, name)).parameters)
+    real = [key for key in real if key not in ("optimizer", "args", "kwargs", "param_name")]
+    if not {"begin", "end"} <= set(real):  # the momenta take whatever the mixin takes
+        mixin = getattr(theirs, name).__mro__[2]
+        real = [key for key in inspect.signature(mixin).parameters if key not in ("optimizer", "param_name")]
+    mine = [key for key in getattr(ours, name).kinds if key in real]
+    assert mine == [key for key in real if key not in ("last_step", "verbose")]
+    values = {"begin": 1, "end": 9, "last_step": -1, "by_epoch": True, "verbose": True, "periods": [4]}
+    values |= {
+        "milestones": [3],
+        "step_size": 3,
+        "restart_weights": [1.0],
+        "eta_min": 0.1,
+        "total_steps": 8,
+        "anneal_strategy": "cos",
+    }
+    values |= {"three_phase": False, "eta_min_ratio": None, "T_max": 5, "pct_start": 0.5}
+    given = {key: values.get(key, 0.5) for key in real}
+    cls = getattr(ours, name)
+    assert cls(*given.values()) == cls(**given)
+    given["last_step"] = 3
+    with pytest.raises(ParameterError, match=r"last_step must be -1, got 3"):
+        cls(*given.values())
+    with pytest.raises(ParameterError, match=r"last_step is given twice"):
+        cls(*given.values(), last_step=-1)
+
+
+def test_the_flag_of_the_conversion_is_taken():
+    assert ours.StepLR(3, convert_to_iter_based=True, epoch_length=4) == ours.StepLR(3, epoch_length=4)
+    assert ours.StepLR(3, convert_to_iter_based=False) == ours.StepLR(3)
+    for given in ({"convert_to_iter_based": True}, {"convert_to_iter_based": False, "epoch_length": 4}):
+        with pytest.raises(ParameterError, match=r"StepLR\.convert_to_iter_based must be True with epoch_length"):
+            ours.StepLR(3, **given)
 
 
 def test_arguments_that_change_no_rate_are_taken():

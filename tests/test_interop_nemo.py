@@ -67,13 +67,20 @@ def drawn(name: str, rng: random.Random) -> dict[str, Any]:
     return given
 
 
+# Runs so short that the library is past its end before it divides by 0, or before its curve is turned over.
+SHORT = r"NoamHoldAnnealing\.warmup_steps must be >= 1|constant_steps must be < max_steps"
+
+
 def legal(name: str, rng: random.Random) -> tuple[dict[str, Any], Any]:
     while True:
         arguments = drawn(name, rng)
-        try:
-            return arguments, getattr(nemo, name)(**arguments)
-        except ParameterError:
-            continue
+        ours = parity.taken(
+            lambda given=arguments: getattr(nemo, name)(**given),
+            lambda given=arguments: theirs(name, given, 80),
+            SHORT,
+        )
+        if ours is not None:
+            return arguments, ours
 
 
 @pytest.mark.parametrize("name", nemo.__all__)
@@ -193,7 +200,9 @@ def test_quirks_are_said_where_they_show() -> None:
     assert found(nemo.WarmupAnnealHoldPolicy(max_steps=5, constant_steps=2), 5) == ["jumps"]
     assert found(nemo.T5InverseSquareRootAnnealing(9, constant_steps=4), 20) == ["ignores the base rate", "jumps"]
     assert found(nemo.SquareRootConstantPolicy(4, max_steps=9), 9) == ["ignores the base rate"]
-    assert found(nemo.NoamAnnealing(1, warmup_steps=4), 9) == ["one update late"]
+    assert found(nemo.NoamAnnealing(1, warmup_steps=4), 9) == ["first factor twice"]
+    (twice,) = nemo.NoamAnnealing(1, warmup_steps=4).quirks(9)
+    assert dict(twice.evidence) == {"rate at 0": 0.125, "rate at 1": 0.125}
     assert found(nemo.PolynomialDecayAnnealing(9, cycle=True), 20) == ["cycle has no effect"]
     assert found(nemo.PolynomialDecayAnnealing(9), 20) == []
     (jump,) = nemo.SquareRootAnnealing(12, warmup_steps=4).quirks(12)

@@ -183,6 +183,7 @@ def test_the_tables_of_the_reference(table, schedule, row):
 
 
 CYCLES = {"max_lr": 1.0, "min_lr": 0.0}
+POWER = ours.PowerDecayScheduler(10, 2)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +199,15 @@ CYCLES = {"max_lr": 1.0, "min_lr": 0.0}
         (ours.ExpHyperbolicLRScheduler(10, 20, 0.1), 12, ["ends above its floor"]),
         (ours.CosineAnnealingWarmupRestarts(4, **CYCLES), 9, ["lowest rate at every restart", "peak never reached"]),
         (ours.CosineAnnealingWarmupRestarts(4, 1, **CYCLES), 9, ["lowest rate at every restart"]),
-        (ours.PolynomialScheduler(10, cycle=True), 20, ["rises past the end"]),
+        (ours.PolynomialScheduler(10, cycle=True), 10, []),
+        (ours.PolynomialScheduler(10, cycle=True), 11, ["starts over"]),
+        (ours.PolynomialScheduler(10, warmup_steps=3, cycle=True), 11, ["starts over"]),
+        (ours.SequentialComposer([ours.ChebyshevScheduler(10), POWER], [4]), 14, ["peak never reached"]),
+        (ours.SequentialComposer([POWER, POWER], [4]), 14, []),
+        (ours.SequentialComposer([POWER, POWER], [12]), 12, ["end is not used"]),
+        (ours.SequentialComposer([POWER, POWER], [10]), 21, ["end is not used"]),
+        (ours.CosineAnnealingWarmupRestarts(9, 5, **CYCLES), 3, ["lowest rate at every restart"]),
+        (ours.SlantedTriangularScheduler(10, 0.5), 3, []),
         (ours.PolynomialScheduler(10), 20, []),
         (ours.PowerDecayScheduler(10, 2), 20, ["end is not used"]),
         (ours.PowerDecayScheduler(10, 2), 10, []),
@@ -208,6 +217,15 @@ CYCLES = {"max_lr": 1.0, "min_lr": 0.0}
 )
 def test_quirks_are_said_where_they_show(schedule, run, names):
     assert [finding.name for finding in schedule.quirks(run)] == names
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: ours.SequentialComposer([COSINE, POWER], [4]), lambda: ours.WarmupScheduler(POWER, 4)]
+)
+def test_a_part_says_what_it_says_alone(make):
+    (alone,) = POWER.quirks(16)
+    inside = [finding for finding in make().quirks(20) if finding.name == alone.name]
+    assert [dict(finding.evidence) for finding in inside] == [{**alone.evidence, "counted from": 4}]
 
 
 @pytest.mark.parametrize(
@@ -267,7 +285,7 @@ def test_a_live_scheduler_is_read_per_group(name):
 
 def test_what_cannot_be_read_is_an_error():
     real = library.RexScheduler(optimizer(0.1), 10)
-    with pytest.raises(UsageError, match="unknown hint for a pytorch_scheduler 'updates'"):
+    with pytest.raises(UsageError, match="pytorch_scheduler takes no hints, got 'updates'"):
         read(real, updates=3)
     unknown = type("OwnScheduler", (library.RexScheduler,), {"__module__": "pytorch_scheduler.own"})
     with pytest.raises(UsageError, match="unknown scheduler of pytorch_scheduler 'OwnScheduler'; .*known: Chebyshev"):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import copy
+import json
 import math
 import pickle
-import subprocess
-import sys
+import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ import learnrate as lr
 from learnrate import Constant, Cosine, Linear, Plateau, Schedule
 from learnrate.errors import ParameterError, StateError, UsageError
 from learnrate.interop import read, write
-from learnrate.interop.torch.reading import read_checkpoint
+from learnrate.interop.torch import read_checkpoint
 from learnrate.interop.torch.writing import Hook
 
 Make = Callable[[torch.optim.Optimizer], Any]
@@ -156,6 +158,7 @@ def test_a_rate_that_somebody_changed_is_noted() -> None:
     assert note.name == "the rate is not the schedule's"
     assert note.severity == "warning"
     assert note.evidence == pytest.approx({"group": 0, "update": 5, "rate": 0.123, "schedule": 0.1})
+    assert note.advice.startswith("The optimizer has 0.123, the schedule says 0.1: either the rate was written by hand")
     assert read(scheduler).schedule == read(lrs.CosineAnnealingLR(sgd(), 10)).schedule
 
 
@@ -165,6 +168,72 @@ def test_a_scheduler_resumed_the_documented_wrong_way_is_noted() -> None:
     (note,) = read(lrs.StepLR(optimizer, 3, 0.1, last_epoch=6)).notes
     assert note.evidence["rate"] == pytest.approx(BASE)
     assert note.evidence["schedule"] == pytest.approx(0.01 * BASE)
+    assert "resumed with last_epoch=N and without its state" in note.advice
+
+
+def test_an_attribute_changed_later_is_among_the_causes() -> None:
+    scheduler = lrs.CosineAnnealingLR(sgd(), 10)
+    step(scheduler, 5)
+    scheduler.T_max = 20
+    (note,) = read(scheduler).notes
+    assert note.name == "the rate is not the schedule's"
+    assert "its attributes were changed after it was made" in note.advice
+
+
+@pytest.mark.parametrize("stretch", [1, 2])
+def test_warm_restarts_stepped_by_fractions_agree_with_themselves(stretch: int) -> None:
+    scheduler = lrs.CosineAnnealingWarmRestarts(sgd(), 4, stretch)
+    for position in (2.5, 4.25, 7.75, 13.5):
+        scheduler.step(position)
+        reading = read(scheduler)
+        assert [(note.name, note.evidence) for note in reading.notes] == [
+            ("stepped by fractions", {"position": position})
+        ]
+        assert reading.update == int(position)
+    scheduler.step(14)
+    assert read(scheduler).notes == ()
+    scheduler.optimizer.param_groups[0]["lr"] = 7.0
+    assert [note.name for note in read(scheduler).notes] == ["the rate is not the schedule's"]
+
+
+@pytest.mark.parametrize("strategy", ["cos", "linear"])
+def test_swa_built_at_the_start_and_stepped_later_begins_where_the_rate_was(strategy: Any) -> None:
+    optimizer = sgd(0.2, 0.4)
+    cosine, average = lrs.CosineAnnealingLR(optimizer, 20), SWALR(optimizer, 0.05, 7, strategy)
+    step(cosine, 9)
+    begun = [group["lr"] for group in optimizer.param_groups]
+    step(average, 3)
+    reading = read(average)
+    assert [note.name for note in reading.notes] == ["begins at another rate"] * 2
+    assert [note.evidence["rate"] for note in reading.notes] == pytest.approx(begun)
+    each = per_group(reading.schedule, 2)
+    for update, used in enumerate(step(average, 12)):
+        assert [schedule(3 + update) for schedule in each] == pytest.approx(used, rel=1e-9)
+    assert read(average).notes == ()
+
+
+def without_end(optimizer: torch.optim.Optimizer) -> lrs.ChainedScheduler:
+    cosine = lrs.CosineAnnealingLR(optimizer, 10, 0.01)
+    return lrs.ChainedScheduler([lrs.ConstantLR(optimizer, 0.5, 4), cosine])
+
+
+@pytest.mark.parametrize("reached", [3, 10, 14, 25, 60])
+def test_a_composition_without_a_closed_form_is_read_past_its_end(reached: int) -> None:
+    for make in (without_end, open_ended, averaged):
+        scheduler = make(sgd())
+        step(scheduler, reached)
+        reading = read(scheduler)
+        assert [note.name for note in reading.notes] == ["recorded"]
+        agree(reading.schedule, step(make(sgd()), max(reached, 10) + 4))
+        assert reading.schedule.horizon < 20  # type: ignore[union-attr]
+
+
+def test_a_rate_past_the_recording_accuses_nobody() -> None:
+    scheduler = open_ended(sgd())
+    step(scheduler, 20)
+    assert [note.name for note in read(scheduler, updates=5).notes] == ["recorded"]
+    scheduler.optimizer.param_groups[0]["lr"] = 7.0
+    assert [note.name for note in read(scheduler).notes] == ["the rate is not the schedule's", "recorded"]
 
 
 def test_a_group_added_late_is_noted() -> None:
@@ -319,6 +388,10 @@ def test_lambdas_of_transformers_are_known(name: str) -> None:
     reading = read(scheduler)
     assert reading.update == 6
     agree(reading.schedule, used)
+    function = scheduler.lr_lambdas[0]
+    assert read(function, lr=BASE).schedule == reading.schedule
+    with pytest.raises(UsageError, match="unknown hint for a function of transformers 'foo'; known: lr"):
+        read(function, foo=1)
 
 
 def test_accelerate_is_looked_through() -> None:
@@ -385,6 +458,33 @@ def test_a_state_reads_as_the_live_scheduler_does(name: str, named: bool) -> Non
     assert reading.settings == read(scheduler).settings
 
 
+@pytest.mark.parametrize("name", [*LIVE, "without end", "nested"])
+def test_a_state_reads_through_json(name: str) -> None:
+    more = {"without end": without_end, "nested": lambda o: lrs.ChainedScheduler([sequential(o)])}
+    scheduler = (LIVE | more)[name](sgd())
+    step(scheduler, 8)
+    state, optimizer = json.loads(json.dumps([scheduler.state_dict(), scheduler.optimizer.state_dict()]))
+    reading = read(state, optimizer=optimizer)
+    assert reading.schedule == read(scheduler).schedule
+    assert (reading.update, reading.settings) == (8, read(scheduler).settings)
+
+
+def test_a_state_of_plateau_reads_through_json() -> None:
+    scheduler = lrs.ReduceLROnPlateau(sgd())
+    for reported in (False, True):
+        state = json.loads(json.dumps(scheduler.state_dict()))
+        assert read(state, lr=BASE).feedback == read(scheduler).feedback
+        assert read(state, lr=BASE).state == read(scheduler).state
+        if not reported:
+            scheduler.step(1.0)
+
+
+@pytest.mark.parametrize("optimizer", [5, "adam", {}, {"param_groups": 3}, {"param_groups": [3]}])
+def test_what_is_no_optimizer_is_refused(optimizer: Any) -> None:
+    with pytest.raises(UsageError, match="optimizer must be the optimizer or the state it saved"):
+        read(LIVE["StepLR"](sgd()).state_dict(), optimizer=optimizer)
+
+
 def test_a_state_without_what_the_optimizer_holds_asks_for_it() -> None:
     for name in ("OneCycleLR", "SWALR"):
         with pytest.raises(UsageError, match=r"optimizer=optimizer.state_dict\(\)"):
@@ -405,6 +505,8 @@ def test_a_state_of_another_class_is_named() -> None:
         read(state, name="StepLR")
     with pytest.raises(UsageError, match="unknown scheduler of torch 'CosineLR'; did you mean"):
         read(state, name="CosineLR")
+    with pytest.raises(UsageError, match=r"unknown scheduler of torch \['StepLR'\]"):
+        read(state, name=["StepLR"])
     with pytest.raises(UsageError, match="unknown hint for a state 'nam'; did you mean 'name'"):
         read(state, nam="StepLR")
 
@@ -487,21 +589,50 @@ class Payload:
 
 def test_a_pickle_that_would_run_code_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = saved(tmp_path / "bad.pt", {"lr_scheduler": Payload()})
-    with pytest.raises(StateError, match="not safe to load, it would run code: refused"):
+    with pytest.raises(StateError, match="not safe to load: it holds 'print', which torch's safe loader"):
         read_checkpoint(path)
-    (tmp_path / "plain.pkl").write_bytes(pickle.dumps(Payload()))
-    with pytest.raises(StateError, match=r"not safe to load|no checkpoint of torch"):
-        read_checkpoint(tmp_path / "plain.pkl")
+    for protocol in (2, 4):
+        (tmp_path / "plain.pkl").write_bytes(pickle.dumps(Payload(), protocol))
+        with pytest.raises(StateError, match=r"not safe to load: it (is a pickle that torch.save did not|holds )"):
+            read_checkpoint(tmp_path / "plain.pkl")
     assert capsys.readouterr().out == ""
 
 
-def test_files_that_are_no_checkpoint_say_so(tmp_path: Path) -> None:
-    (tmp_path / "text.pt").write_text("hello", encoding="utf-8")
-    (tmp_path / "empty.pt").write_bytes(b"")
-    (tmp_path / "zip.pt").write_bytes(b"PK\x03\x04" + bytes(40))
-    for name in ("text.pt", "empty.pt", "zip.pt"):
-        with pytest.raises(StateError, match=r"is no checkpoint of torch|is not safe to load"):
-            read_checkpoint(tmp_path / name)
+@pytest.mark.parametrize("what", [np.float64(3.0), argparse.Namespace(lr=1), Payload])
+def test_a_refusal_is_in_our_words(what: Any, tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="not safe") as caught:
+        read_checkpoint(saved(tmp_path / "bad.pt", {"lr_scheduler": what}))
+    said = str(caught.value)
+    assert re.search(r"it holds '(numpy|argparse|test)[\w.]+', which", said)
+    assert "torch.save(scheduler.state_dict()" in said
+    assert not re.search("weights_only.{0,9}False|add_safe_globals|[\x00-\x1f]", said)
+
+
+def test_a_scheduler_saved_whole_is_refused_with_its_class(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match=r"it holds 'torch.optim.lr_scheduler.StepLR'.*state alone"):
+        read_checkpoint(saved(tmp_path / "whole.pt", LIVE["StepLR"](sgd())))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"hello", "is neither a zip nor a pickle of torch"),
+        (bytes(range(256)), "is neither a zip nor a pickle of torch"),
+        (b"", "is an empty file"),
+        (b"PK\x03\x04" + bytes(40), "is a damaged zip"),
+        (pickle.dumps({"a": 1}, 2), "is a damaged pickle, or one that torch.save did not write"),
+        (pickle.dumps({"a": 1}, 4), "is a pickle that torch.save did not write"),
+    ],
+)
+def test_files_that_are_no_checkpoint_say_what_they_are(content: bytes, says: str, tmp_path: Path) -> None:
+    (tmp_path / "file.pt").write_bytes(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(StateError, match=says):
+            read_checkpoint(tmp_path / "file.pt")
+
+
+def test_files_without_a_scheduler_say_so(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="there is no file"):
         read_checkpoint(tmp_path / "nothing.pt")
     with pytest.raises(StateError, match=r"holds no scheduler's state; it has the keys \['epoch', 'model'\]"):
@@ -523,47 +654,3 @@ def test_a_damaged_state_of_ours_is_said_to_be(change: dict[str, Any], message: 
     state = lr.torch.attach(sgd(), lr=Cosine(0.1, 0.0, 40)).state_dict() | change
     with pytest.raises(StateError, match=message):
         read(state)
-
-
-# --- everything else --------------------------------------------------------------------------------------------------
-
-
-def test_schedules_and_what_was_written_read_as_themselves() -> None:
-    schedule = Cosine(0.1, 0.0, 40)
-    assert read(schedule).schedule is schedule
-    assert read(write(schedule, to="python")).schedule is schedule
-
-
-def test_an_optimizer_knows_no_schedule() -> None:
-    with pytest.raises(UsageError, match="SGD is an optimizer: it knows no schedule"):
-        read(sgd())
-
-
-@pytest.mark.parametrize("obj", [3, "Cosine(0.1)", None, object(), [Constant(0.1)], {"a": 1}, torch.zeros(3)])
-def test_what_nobody_knows_lists_what_can_be_read(obj: Any) -> None:
-    with pytest.raises(UsageError, match=r"what can be read|that can be read"):
-        read(obj)
-
-
-def test_text_is_sent_to_parse() -> None:
-    with pytest.raises(UsageError, match=r"learnrate\.parse"):
-        read("Cosine(0.1)")
-
-
-def test_an_unknown_hint_is_an_error() -> None:
-    with pytest.raises(UsageError, match="unknown hint for a live scheduler 'smaple'; did you mean 'sample'"):
-        read(LIVE["StepLR"](sgd()), smaple=10)
-
-
-def test_reading_imports_only_what_it_needs() -> None:
-    code = (
-        "import sys\n"
-        "import learnrate as lr\n"
-        "lr.interop.read(lr.Cosine(0.1, 0.0, 10))\n"
-        "loaded = [name for name in sys.modules if name.startswith('learnrate.interop.')]\n"
-        "assert not [name for name in loaded if name.split('.')[2] in lr.interop.LIBRARIES], loaded\n"
-        "assert 'torch' not in sys.modules\n"
-    )
-    here = {"PYTHONPATH": str(Path(lr.__file__).parents[1])}
-    ran = subprocess.run([sys.executable, "-c", code], env=here, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr

@@ -98,7 +98,9 @@ def test_warmup_longer_than_the_run_is_cut() -> None:
         (LRScheduler(10, 2), 15, ["negative past the end"]),
         (LRScheduler(10, 2, decay_type="sqrt"), 15, ["negative past the end"]),
         (LRScheduler(10, 2, decay_type="cosine"), 15, ["rises past the end"]),
-        (LRScheduler(10, 10), 30, []),
+        (LRScheduler(10, 10), 10, []),
+        (LRScheduler(10, 10), 11, ["raises past the end"]),
+        (LRScheduler(10, 2, decay_ratio=0.0), 30, ["raises past the end"]),
     ],
 )
 def test_quirks_are_said_where_they_show(schedule: LRScheduler, run: int, names: list[str]) -> None:

@@ -6,12 +6,15 @@ import importlib
 import importlib.metadata
 import io
 import math
+import os
 import pickle
 import random
 import sys
 import types
 from collections.abc import Iterator
 from typing import Any
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import numpy as np
 import pytest

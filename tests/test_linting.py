@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch import zeros
+from torch.nn import Parameter
+from torch.optim import SGD, lr_scheduler
 
 import learnrate as lr
 from drawn import composite
 from learnrate import Constant, Cosine, Exponential, Interpolation, Linear, NaturalExponential, Schedule
-from learnrate.errors import ParameterError, UnboundError
+from learnrate.errors import ParameterError, UnboundError, UsageError
 from learnrate.findings import SEVERITIES, Finding
-from learnrate.interop import torch
+from learnrate.interop import keras, optax, timm, torch, transformers
 from learnrate.linting import RULES, Run, horizon, lint
 
 
@@ -225,7 +228,64 @@ def test_each_rule_is_silent_when_the_fault_is_mended(rule: str) -> None:
 
 
 def test_a_rise_to_the_end_is_no_warmup() -> None:
-    assert [finding.severity for finding in Linear(0, 1, 100).lint()] == ["note"], "0.99 of 1 is reached"
+    assert Linear(0, 1, 100).lint() == [], "0.99 of 1 is reached, and the run is as long as the schedule"
+
+
+SOUND_THERE: list[tuple[Schedule, int]] = [
+    (torch.CosineAnnealingWarmRestarts(10, 2, lr=0.1), 70),
+    (torch.CosineAnnealingWarmRestarts(10, 2, lr=0.1), 5),
+    (torch.CyclicLR(0.01, 0.1, 10, cycle_momentum=False), 200),
+    (torch.MultiStepLR([100, 150], lr=0.1), 200),
+    (timm.MultiStepLRScheduler([100, 150], lr=0.1), 200),
+    (torch.LinearLR(0.1, 1.0, 10), 1000),
+    (transformers.get_scheduler("constant_with_warmup", num_warmup_steps=100, lr=0.1), 10_000),
+    (optax.warmup_constant_schedule(0.0, 0.1, 100), 10_000),
+    (keras.CosineDecayRestarts(0.1, 10), 70),
+    (torch.SequentialLR([torch.LinearLR(0.1, 1.0, 10), torch.CosineAnnealingWarmRestarts(10)], [10]), 70),
+]
+
+
+@pytest.mark.parametrize(("schedule", "updates"), SOUND_THERE, ids=str)
+def test_cycles_stairs_and_warmups_are_no_horizons(schedule: Schedule, updates: int) -> None:
+    found = lint(schedule, updates, updates_per_epoch=100)
+    assert [finding for finding in found if finding.severity != "note"] == []
+
+
+def live(rates: tuple[float, ...] = (0.1,), floor: float = 0.0, stepped: int = 0) -> Any:
+    groups = [{"params": [Parameter(zeros(1))], "lr": rate} for rate in rates]
+    scheduler = lr_scheduler.CosineAnnealingLR(SGD(groups), T_max=10, eta_min=floor)
+    for _ in range(stepped):
+        scheduler.optimizer.step()
+        scheduler.step()
+    return scheduler
+
+
+def test_a_live_scheduler_past_its_end_is_said_with_its_numbers() -> None:
+    (found, *_) = lint(live(stepped=140))
+    assert (found.name, found.severity) == ("past its end", "error")
+    assert found.evidence == {"update": 140, "horizon": 10, "times": 14.0, "rate": pytest.approx(0.1)}
+    assert lint(live(stepped=7)) == []
+
+
+def test_the_group_whose_floor_is_too_high_is_named() -> None:
+    found = [finding for finding in lint(live((1.0, 0.01), floor=0.1), 10) if finding.severity == "error"]
+    assert [(finding.name, finding.evidence["group"]) for finding in found] == [("floor above the rate", 1)]
+
+
+def test_a_floor_above_a_rate_of_another_name_is_found() -> None:
+    found = [finding.name for finding in lint(keras.PolynomialDecay(5e-5, 1000), 1000)]
+    assert found == ["floor above the rate"]
+
+
+def test_quirks_are_found_behind_a_delay() -> None:
+    cosine = torch.CosineAnnealingLR(10)
+    assert "rises past the end" in [finding.name for finding in lint(cosine.delay(5), 30)]
+    assert lint(cosine.delay(5), 15) == []
+
+
+def test_an_unknown_use_is_refused() -> None:
+    with pytest.raises(UsageError, match="unknown use of a schedule 'epochs'; .*known: accumulation"):
+        lint(Cosine(1, 0, 10), 10, epochs=3)
 
 
 def test_any_schedule_can_be_linted() -> None:

@@ -99,7 +99,7 @@ def test_resume_1_a_run_of_torch_goes_on_here_from_its_checkpoint(tmp_path: Path
     scheduler = lrs.CosineAnnealingWarmRestarts(sgd(), 4, 2)
     used(scheduler, 9)
     torch.save({"lr_scheduler": scheduler.state_dict()}, tmp_path / "checkpoint.pt")
-    reading = importlib.import_module("learnrate.interop.torch.reading").read_checkpoint(tmp_path / "checkpoint.pt")
+    reading = importlib.import_module("learnrate.interop.torch").read_checkpoint(tmp_path / "checkpoint.pt")
     ours = lr.torch.attach(sgd(), lr=reading.schedule)
     ours.load_state_dict(ours.state_dict() | {"update": reading.update})
     assert used(ours, 20) == pytest.approx(used(scheduler, 20), rel=1e-12)

@@ -1,7 +1,8 @@
 """Where two schedules differ, by how much, and which convention explains it.
 
 Each convention is one function of the two schedules side by side. It answers with a sentence, or with None when it
-does not explain every difference. The first that explains all of them speaks.
+does not explain every difference. The first that explains all of them speaks. When none does, they are asked again
+about the updates up to the earlier end, and what each does after it is said in words.
 """
 
 from __future__ import annotations
@@ -14,16 +15,18 @@ from typing import Any
 
 import numpy as np
 
-from .clock import Clock
-from .errors import UsageError
+from .errors import ParameterError, UsageError
 from .findings import Finding
 from .linting import horizon
 from .schedule import Schedule
-from .spec import shorten
+from .spec import Number, shorten
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 LONGEST = 1_000_000
+SPARSE = 20_000
+"""How many updates are looked at beyond those that are all compared."""
+
 OPEN = 10_000
 """How many updates are compared when neither schedule names an end."""
 
@@ -33,6 +36,8 @@ TOLERANCE = 1e-9
 Convention = Callable[["Pair"], str | None]
 
 CONVENTIONS: dict[str, Convention] = {}
+
+NONE = ("different schedules", "No single convention explains every difference")
 
 
 def convention(name: str) -> Callable[[Convention], Convention]:
@@ -70,27 +75,61 @@ class Side:
         steps = np.diff(self.rates[: self.top + 1])
         return float(steps[0]) if np.allclose(steps, steps[0], rtol=1e-6, atol=0) and steps[0] > 0 else None
 
-    def past(self, end: int) -> str:
-        """What it does after `end`."""
+    def falls(self, start: int, stop: int) -> bool:
+        """Whether it never rises from update `start` to update `stop`."""
+        return bool(np.all(np.diff(self.rates[start : stop + 1]) <= self.small))
+
+    def rises(self, stop: int) -> bool:
+        """Whether each update up to `stop` has a higher rate than the one before."""
+        return bool(np.all(np.diff(self.rates[: stop + 1]) > self.small))
+
+    @cached_property
+    def small(self) -> float:
+        return TOLERANCE * float(np.abs(self.rates).max())
+
+    def past(self, end: int | None) -> str:
+        """What it does after `end`, as far as it was looked at."""
+        if end is None or end + 1 >= self.rates.size:
+            return "has not ended"
         after, last = self.rates[end:], float(self.rates[end])
-        small = TOLERANCE * float(np.abs(self.rates).max())
-        if after.min() < min(0.0, last) - small:
+        if after.min() < min(0.0, last) - self.small:
             return f"falls below 0 ({after.min():g})"
-        if after.max() > last + small:
-            return f"rises again (to {after.max():g})"
-        return f"holds {last:g}" if after.min() >= last - small else f"goes on falling (to {after.min():g})"
+        if after.max() > last + self.small:
+            again = "rises again" if self.rates[: end + 1].max() > last + self.small else "goes on rising"
+            return f"{again} (to {after.max():g})"
+        return f"holds {last:g}" if after.min() >= last - self.small else f"goes on falling (to {after.min():g})"
 
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """Two schedules side by side; `flipped` is the same pair read from the other side."""
+    """Two schedules side by side; `flipped` is the same pair read from the other side.
+
+    `cut` is the last update that is looked at when that is the earlier end, not all that was compared.
+    """
 
     a: Side
     b: Side
+    cut: int | None = None
 
     @property
     def flipped(self) -> Pair:
-        return Pair(self.b, self.a)
+        return Pair(self.b, self.a, self.cut)
+
+    @property
+    def end(self) -> int | None:
+        """The earlier of the ends that they name."""
+        return min((end for end in (self.a.end, self.b.end) if end is not None), default=None)
+
+    def upto(self, end: int) -> Pair:
+        """The same pair, looked at up to `end`."""
+        a, b = (dataclasses.replace(side, rates=side.rates[: end + 1]) for side in (self.a, self.b))
+        return Pair(a, b, end)
+
+    def after(self, end: int | None = None) -> str:
+        """What each does after `end`, or after its own end, in the order in which they were given."""
+        first, second = sorted((self.a, self.b), key=lambda side: side.name)
+        said = [f"{side.name} {side.past(side.end if end is None else end)}" for side in (first, second)]
+        return f"; after the end {', '.join(said)}"
 
     @cached_property
     def small(self) -> float:
@@ -125,55 +164,81 @@ def explain(a: Schedule, b: Schedule, updates: int | None = None) -> Finding:
     for name, value in (("a", a), ("b", b)):
         if not isinstance(value, Schedule):
             raise UsageError(f"explain compares schedules, got {shorten(value)} for {name}; learnrate.parse reads text")
-    pair = _side_by_side(a, b, updates)
-    gap, count = pair.gap, pair.gap.size
+    total = _window(a, b, updates)
+    times = np.arange(min(total, LONGEST))
+    pair = Pair(Side("a", a, a(times)), Side("b", b, b(times)))
+    gap, far = pair.gap, _far_gap(pair, total)
+    if not gap.any() and not far:
+        also = "" if total <= LONGEST else f", and at {SPARSE:,} more up to {total:,}"
+        return Finding("the same", "note", {"updates": total}, f"Equal at all {gap.size:,} updates compared{also}.")
+    first = int(np.argmax(gap > 0)) if gap.any() else min(far)
+    evidence = _evidence(pair, first, far) | {"updates": total}
     if not gap.any():
-        return Finding("the same", "note", {"updates": count}, f"Equal at all {count:,} updates that were compared.")
-    first, worst = int(np.argmax(gap > 0)), int(np.argmax(gap))
+        sentence = f"They agree at the first {gap.size:,} updates and differ beyond, where not every one was compared."
+        return Finding("different schedules", "note", evidence, sentence)
+    name, sentence = _explained(pair) or _explained_to_the_end(pair) or NONE
+    seen = "" if total <= LONGEST else f" (every update up to {LONGEST:,} was looked at)"
+    return Finding(name, "note", evidence, f"{sentence}{seen}.")
+
+
+def _evidence(pair: Pair, first: int, far: dict[int, float]) -> dict[str, float]:
+    """The first difference, the largest, and the largest after the earlier end."""
+    gap = pair.gap
+    worst = int(np.argmax(gap))
+    largest = {worst: float(gap[worst])} | far
+    at = max(largest, key=lambda update: largest[update])
     evidence = {
         "first update": first,
-        "a there": float(pair.a.rates[first]),
-        "b there": float(pair.b.rates[first]),
-        "largest difference": float(gap[worst]),
-        "at update": worst,
-        "updates": count,
+        "a there": float(pair.a.schedule(first)),
+        "b there": float(pair.b.schedule(first)),
+        "largest difference": largest[at],
+        "at update": at,
     }
-    for name, function in CONVENTIONS.items():
-        for view in (pair, pair.flipped):
-            sentence = function(view)
-            if sentence is not None:
-                return Finding(name, "note", evidence, sentence)
-    return Finding("different schedules", "note", evidence, "No single convention explains every difference.")
+    if pair.end is not None and gap[pair.end + 1 :].any():
+        evidence["largest difference after the end"] = float(gap[pair.end + 1 :].max())
+    return evidence
 
 
-def _side_by_side(a: Schedule, b: Schedule, updates: int | None) -> Pair:
-    if updates is None:
-        ends = [end for end in (Side("a", a, np.zeros(1)).end, Side("b", b, np.zeros(1)).end) if end is not None]
-        updates = min(LONGEST, int(1.5 * max(ends)) + 3) if ends else OPEN
-    times = np.arange(max(Clock(updates).total, 1))
-    return Pair(Side("a", a, a(times)), Side("b", b, b(times)))
+def _window(a: Schedule, b: Schedule, updates: int | None) -> int:
+    """How many updates are compared: those asked for, or half as many again as the longer one has."""
+    if updates is not None:
+        try:
+            return int(Number("", "updates", "", ge=1, whole=True, le=2**53).read(updates) or 1)
+        except ValueError as rule:
+            raise ParameterError(f"updates must {rule}") from None
+    ends = [end for end in map(horizon, (a, b)) if end is not None]
+    return int(1.5 * max(ends)) + 3 if ends else OPEN
 
 
-@convention("past the end")
-def _past_the_end(pair: Pair) -> str | None:
-    """They agree up to the end that one of them names."""
-    first = int(np.argmax(pair.gap > 0))
-    ends = [end for end in (pair.a.end, pair.b.end) if end is not None]
-    if not ends or first < min(ends) or min(ends) == 0 or pair.a.name > pair.b.name:
+def _far_gap(pair: Pair, total: int) -> dict[int, float]:
+    """Where they differ beyond the updates that are all compared: on a grid, and at the corners of both."""
+    if total <= LONGEST:
+        return {}
+    a, b = pair.a.schedule, pair.b.schedule
+    grid = np.concatenate([np.geomspace(LONGEST, total - 1, SPARSE), a._grid(), b._grid()]).round()
+    grid = np.unique(grid[(grid >= LONGEST) & (grid < total)])
+    apart = np.abs(a(grid) - b(grid))
+    return {int(t): float(gap) for t, gap in zip(grid, apart, strict=True) if gap > pair.small}
+
+
+def _explained(pair: Pair) -> tuple[str, str] | None:
+    """The first convention that explains every difference, and its sentence."""
+    with np.errstate(all="ignore"):  # a trial that leaves the numbers is one that does not explain them
+        for name, function in CONVENTIONS.items():
+            for view in (pair, pair.flipped):
+                sentence = function(view)
+                if sentence is not None:
+                    return name, sentence
+    return None
+
+
+def _explained_to_the_end(pair: Pair) -> tuple[str, str] | None:
+    """The same up to the earlier end, if they already differ there; what they do after it is said in words."""
+    end = pair.end
+    if end is None or end < 2 or end + 1 >= pair.gap.size or not pair.gap[: end + 1].any():
         return None
-    end = min(ends)
-    upto = f"up to update {first - 1}" if first > end else f"before update {end}"
-    return f"They agree {upto}, the end; after it a {pair.a.past(end)}, b {pair.b.past(end)}."
-
-
-@convention("base rate")
-def _base_rate(pair: Pair) -> str | None:
-    """One is a multiple of the other."""
-    at = pair.a.top
-    if pair.a.name > pair.b.name or not pair.a.rates[at] or not pair.b.rates[at]:
-        return None
-    ratio = float(pair.b.rates[at] / pair.a.rates[at])
-    return f"b is {ratio:g} times a, at every update." if pair.same(ratio * pair.a.rates, pair.b.rates) else None
+    found = _explained(pair.upto(end))
+    return None if found is None else (found[0], found[1] + pair.after(end))
 
 
 @convention("boundary")
@@ -181,13 +246,41 @@ def _boundary(pair: Pair) -> str | None:
     """b changes one update after a, at single updates."""
     x, y = pair.a.rates, pair.b.rates
     where = np.flatnonzero(pair.gap)
-    if where[0] == 0 or np.any(np.diff(where) == 1) or not pair.same(y[where], x[where - 1]):
+    if where[0] == 0:
+        return None
+    before, new = x[where - 1], x[where]
+    kept = pair.same(pair.a.schedule(where + 1), new) and pair.same(pair.b.schedule(where + 1), new)
+    if not kept or not pair.same(y[where], before) or np.any(np.abs(new - before) <= pair.small):
         return None
     late, early = pair.b.name, pair.a.name
     return (
         f"Boundaries: {early} has the new value at update {where[0]}, {late} still has the old one there and changes "
-        f"at {where[0] + 1} (one update later at each of {where.size})."
+        f"at {where[0] + 1} (one update later at each of {where.size})"
     )
+
+
+@convention("past the end")
+def _past_the_end(pair: Pair) -> str | None:
+    """They agree up to the end that one of them names, and not after it."""
+    end, first = pair.end, int(np.argmax(pair.gap > 0))
+    if not end or first < end or (first == end and not pair.gap[end + 2 :].any()) or pair.a.name > pair.b.name:
+        return None
+    after = f"after it a {pair.a.past(end)}, b {pair.b.past(end)}"
+    if first > end + 1:
+        return f"They agree up to update {first - 1}; the end is at update {end}, and {after}"
+    return f"They agree {f'up to update {end}' if first > end else f'before update {end}'}, the end; {after}"
+
+
+@convention("base rate")
+def _base_rate(pair: Pair) -> str | None:
+    """One is a multiple of the other."""
+    x, y, at = pair.a.rates, pair.b.rates, pair.a.top
+    if pair.a.name > pair.b.name or not x[at] or not y[at]:
+        return None
+    ratio = float(y[at] / x[at])
+    if not np.all(np.abs(ratio * x - y) <= pair.b.small):
+        return None
+    return f"b is {ratio:g} times a, at every update{'' if pair.cut is None else f' up to {pair.cut}'}"
 
 
 @convention("one update late")
@@ -195,20 +288,24 @@ def _late(pair: Pair) -> str | None:
     """b uses at update t what a uses at t - 1."""
     if pair.gap.size < 3 or not pair.same(pair.b.rates[1:], pair.a.rates[:-1]):
         return None
-    if abs(pair.b.rates[0] - pair.a.rates[0]) <= pair.small:
-        return f"{pair.b.name} is one update late: at update k it uses what {pair.a.name} uses at k - 1."
-    return f"{pair.a.name} is one update ahead: at update k it uses what {pair.b.name} uses at k + 1."
+    if not pair.gap[0]:
+        return f"{pair.b.name} is one update late: at update k it uses what {pair.a.name} uses at k - 1"
+    return f"{pair.a.name} is one update ahead: at update k it uses what {pair.b.name} uses at k + 1"
 
 
 @convention("warmup")
 def _warmup(pair: Pair) -> str | None:
-    """Both warm up in a straight line, and agree from the later peak on."""
-    settled = max(pair.a.top, pair.b.top)
-    if pair.a.name > pair.b.name or pair.gap[settled:].any():
+    """One warms up in a straight line, the other reaches the same peak in another way, and from there they agree."""
+    a, b = pair.a, pair.b
+    settled = max(a.top, b.top)
+    if a.name > b.name or (a.ramp is None and b.ramp is None):
         return None
-    if pair.a.ramp is None and pair.b.ramp is None:
+    if settled + 1 >= pair.gap.size or pair.gap[settled:].any():
         return None
-    return f"Warmup: {_ramp(pair.a)}; {_ramp(pair.b)}. They agree from update {settled} on."
+    if abs(a.rates.max() - b.rates.max()) > pair.small or not (a.falls(a.top, settled) and b.falls(b.top, settled)):
+        return None
+    to = "on" if pair.cut is None else f"to {pair.cut}"
+    return f"Warmup: {_ramp(a)}; {_ramp(b)}. They agree from update {settled} {to}"
 
 
 def _ramp(side: Side) -> str:
@@ -217,13 +314,13 @@ def _ramp(side: Side) -> str:
     if top == 0:
         return f"{side.name} has none"
     if step is None:
-        return f"{side.name} rises in a curve to its peak at update {top}"
+        return f"{side.name} {'rises in a curve to' if side.rises(top) else 'reaches'} its peak at update {top}"
     if abs(start) <= 1e-9 * step:
         counted = f"counts from 0 (t/{top})"
     elif abs(start - step) <= 1e-6 * step:
         counted = f"counts from 1 ((t+1)/{top + 1})"
     else:
-        counted = f"rises from {start:g} in {top} equal steps"
+        counted = f"rises from {start:g} in {top} equal steps" if top > 1 else f"rises from {start:g} in one step"
     return f"{side.name} {counted}: {start:g} at update 0, its peak at update {top}"
 
 
@@ -231,34 +328,54 @@ def _ramp(side: Side) -> str:
 def _horizon(pair: Pair) -> str | None:
     """After one and the same warmup, the decay of b is the decay of a, stretched in time."""
     a, b = pair.a, pair.b
-    if a.end is None or b.end is None or a.end >= b.end or a.top != b.top or pair.gap[: a.top + 1].any():
+    if pair.cut is not None or a.end is None or b.end is None or a.top != b.top or pair.gap[: a.top + 1].any():
         return None
     warmup, shorter, longer = a.top, a.end - a.top, b.end - b.top
-    times = np.arange(warmup, min(b.end + 1, b.rates.size))
-    stretched = a.schedule(warmup + (times - warmup) * (shorter / longer))
-    if shorter <= 0 or not pair.same(stretched, b.rates[times]):
+    if not 0 < shorter < longer:
+        return None
+    tail = _stretched(pair, warmup, lambda times: warmup + (times - warmup) * (shorter / longer))
+    if tail is None:
         return None
     if warmup and longer - shorter == warmup:
         return (
             f"Horizon: the end of {a.name} at update {a.end} includes the warmup of {warmup}; "
-            f"{b.name} adds it, and ends at {b.end}."
+            f"{b.name} adds it, and ends at {b.end}{tail}"
         )
-    return f"Horizon: the same curve takes {shorter} updates in {a.name} and {longer} in {b.name}."
+    return f"Horizon: the same curve takes {shorter} updates in {a.name} and {longer} in {b.name}{tail}"
+
+
+def _stretched(pair: Pair, start: int, clock: Callable[[Array], Array]) -> str | None:
+    """Whether b, from `start` to its end, is a on another clock: None, or what is to be said of the time after it."""
+    times = np.arange(start, pair.b.rates.size, dtype=np.float64)
+    apart = ~(np.abs(pair.a.schedule(clock(times)) - pair.b.rates[start:]) <= pair.small)
+    upto = (pair.b.end or 0) + 1 - start
+    if apart[:upto].any():
+        return None
+    return pair.after() if apart.any() else ""
 
 
 @convention("decay during warmup")
 def _during(pair: Pair) -> str | None:
-    """b's decay already runs during its warmup, so that it enters it in the middle."""
-    a, b = pair.a, pair.b
-    if a.end is None or b.end is None or a.top < 1:
+    """b's decay already runs during its warmup, so that it enters it in the middle.
+
+    The sentence speaks of the time up to the end; what is left after it is in the evidence.
+    """
+    a, b, warmup = pair.a, pair.b, pair.a.top
+    if pair.cut is not None or a.end is None or b.end is None or not 0 < warmup < min(a.end, b.end):
         return None
-    times = np.arange(a.top, min(b.end + 1, b.rates.size))
-    running = a.schedule(a.top + times * ((a.end - a.top) / b.end)) if b.end else np.zeros(0)
-    if times.size < 2 or not pair.same(running, b.rates[times]):
+    if not warmup - 1 <= b.top <= warmup or warmup + 1 >= b.rates.size or not b.falls(warmup, b.end):
+        return None
+    if pair.gap[:warmup].any() and not (a.rises(warmup) and b.rises(warmup - 1)):
+        return None
+    if b.rates[0] >= b.rates[max(b.top, 1)] - pair.small:
+        return None
+    pace = (a.end - warmup) / b.end
+    running = _stretched(pair, warmup, lambda times: warmup + times * pace)
+    if running is None or b.rates[: b.end + 1].max() >= a.rates[warmup] - pair.small:
         return None
     return (
-        f"The decay of {b.name} runs during its warmup: at update {a.top} it is already {b.rates[a.top]:g}, where "
-        f"{a.name} has its peak of {a.rates[a.top]:g}."
+        f"The decay of {b.name} runs during its warmup: at update {warmup} it is already {b.rates[warmup]:g}, where "
+        f"{a.name} has its peak of {a.rates[warmup]:g}"
     )
 
 
@@ -266,19 +383,22 @@ def _during(pair: Pair) -> str | None:
 def _floor(pair: Pair) -> str | None:
     """The same curve down to another floor: absolute or a share of the peak, stretched or cut off."""
     a, b = pair.a, pair.b
-    if a.end is None or b.end is None or a.end >= a.rates.size or b.end >= b.rates.size:
+    if a.end is None or b.end is None or max(a.end, b.end) >= pair.gap.size or pair.gap[: a.top].any():
+        return None
+    if not pair.gap[: min(a.end, b.end)].any():
         return None
     low, other = float(a.rates[a.end]), float(b.rates[b.end])
     top, highest = float(a.rates.max()), float(b.rates.max())
-    if top == low or not math.isclose(top, highest, rel_tol=1e-9):
+    if top - low <= pair.small or abs(top - highest) > pair.small:
         return None
-    shape = (a.rates - low) / (top - low)
-    after = slice(a.top, None)
-    if not math.isclose(low, other) and pair.same((other + (top - other) * shape)[after], b.rates[after]):
-        return f"Floor: {_floors(a.name, low, b.name, other, top)}; the curve between is the same."
-    if pair.same(np.maximum(top * shape, other)[after], b.rates[after]):
-        return f"Floor: {b.name} goes to 0 and is cut off at {other:g}; {a.name} is stretched to end at {low:g}."
-    return None
+    shape, rates = (a.rates[a.top :] - low) / (top - low), b.rates[a.top :]
+    if abs(low - other) > pair.small and pair.same(other + (top - other) * shape, rates):
+        return f"Floor: {_floors(a.name, low, b.name, other, top)}; the curve between is the same"
+    whole = top * shape
+    if other <= pair.small or not np.any(whole < other - pair.small) or not pair.same(np.maximum(whole, other), rates):
+        return None
+    stretched = f"is stretched to end at {low:g}" if abs(low) > pair.small else "is not"
+    return f"Floor: {b.name} goes to 0 and is cut off at {other:g}; {a.name} {stretched}"
 
 
 def _floors(a: str, low: float, b: str, other: float, peak: float) -> str:

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from .clock import FOREVER, Clock
-from .errors import ParameterError, UnboundError
+from .errors import ParameterError, UnboundError, UsageError
 from .findings import Finding
 from .interop import Reading, read
 from .interop.dialect import Dialect, speaking
 from .schedule import Schedule
-from .spec import Number, shorten
+from .spec import Number, shorten, unknown
 
 RULES: dict[str, Rule] = {}
 
@@ -37,6 +37,12 @@ STEPPED = ("update", "epoch", "micro-batch", "process")
 
 FLOORS = ("eta_min", "lr_min", "min_lr", "end_learning_rate", "lr_end", "end_lr", "learning_rate_min")
 """What libraries call a floor that is a rate."""
+
+BASES = ("lr", "max_lr", "initial_learning_rate", "learning_rate", "init_value")
+"""What libraries call the rate that a schedule falls from."""
+
+FALLEN = 0.9
+"""A schedule has an end to miss when it ends below this share of its peak; a warmup and stairs have none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,9 +99,9 @@ def lint(subject: Any, updates: int | None = None, **run: Any) -> list[Finding]:
     """Everything the rules find in a schedule used for a run of `updates` updates (its own length if left out).
 
     `subject` is a schedule, or whatever `learnrate.interop.read` reads: a live scheduler, a config, a state; then every
-    param group is looked at. (What needs hints to be read is read first: `lint(read(config, updates=1000), 1000)`.)
-    `run` says how the scheduler is used: `updates_per_epoch=`, `accumulation=`,
-    `world_size=`, and `stepped=` ("update", "epoch", "micro-batch" or "process"), see `Run`.
+    param group is looked at, and where it stands. (What needs hints to be read is read first:
+    `lint(read(config, updates=1000), 1000)`.) `run` says how the scheduler is used: `updates_per_epoch=`,
+    `accumulation=`, `world_size=`, and `stepped=` ("update", "epoch", "micro-batch" or "process"), see `Run`.
 
     >>> from learnrate.schedules import Cosine, Linear
     >>> for finding in lint(Linear(0, 1e-3, 500) >> Cosine(1e-3, 0, 9500), updates=250):
@@ -103,13 +109,38 @@ def lint(subject: Any, updates: int | None = None, **run: Any) -> list[Finding]:
     error: peak never reached (highest 0.000498, peak 0.001, run 250). The run ends before it: .fit(250).
     warning: schedule longer than the run (schedule 10000, run 250, last rate 0.000498). Shorten it: .fit(250).
     """
+    for name in run:
+        if name not in _USES:
+            raise UsageError(unknown("use of a schedule", name, list(_USES)))
     if isinstance(subject, Schedule):
         used = Run(_length(subject, updates), **run)
         return [finding for check in RULES.values() for finding in check(subject, used)]
     reading = subject if isinstance(subject, Reading) else read(subject)
-    groups = reading.schedule.values() if isinstance(reading.schedule, dict) else [reading.schedule]
-    found = [finding for schedule in groups for finding in lint(schedule, updates, **run)]
+    if isinstance(reading.schedule, Schedule):
+        found = _read(reading.schedule, reading.update, updates, run)
+    else:
+        found = [
+            dataclasses.replace(finding, evidence={"group": group, **finding.evidence})
+            for group, schedule in reading.schedule.items()
+            for finding in _read(schedule, reading.update, updates, run)
+        ]
     return list(dict.fromkeys([*reading.notes, *found]))
+
+
+_USES = ("updates_per_epoch", "accumulation", "world_size", "stepped")
+
+
+def _read(schedule: Schedule, update: int, updates: int | None, run: dict[str, Any]) -> list[Finding]:
+    """Findings in a schedule that has already made some updates: the run is at least as long as that."""
+    end = horizon(schedule)
+    if updates is None and end is not None:
+        updates = max(end, update)
+    found = lint(schedule, updates, **run)
+    if end and update > end and falls(schedule):
+        evidence = {"update": update, "horizon": end, "times": round(update / end, 3), "rate": float(schedule(update))}
+        advice = "The scheduler has been stepped past the end of its schedule; its horizon was too short."
+        found.insert(0, Finding("past its end", "error", evidence, advice))
+    return found
 
 
 def _length(schedule: Schedule, updates: int | None) -> int:
@@ -122,10 +153,19 @@ def _length(schedule: Schedule, updates: int | None) -> int:
 
 
 def horizon(schedule: Schedule) -> int | None:
-    """The update at which a schedule says it ends, or None; some libraries' schedules go on after it."""
+    """The update at which a schedule says it ends, or None; some libraries' schedules go on after it.
+
+    The length of a cycle and the last of some boundaries are no end.
+    """
     if isinstance(schedule, Dialect):
-        return schedule.horizon
+        return schedule.horizon if schedule.conventions.horizon not in ("", "per cycle") else None
     return None if schedule.length == FOREVER else int(schedule.length)
+
+
+def falls(schedule: Schedule) -> bool:
+    """Whether it has come down when it ends, so that a run of another length misses something."""
+    end = horizon(schedule)
+    return end is not None and float(schedule(end)) < FALLEN * _peak(schedule)
 
 
 def _times(run: Run) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -160,6 +200,9 @@ def peak_never_reached(schedule: Schedule, run: Run) -> Iterator[Finding]:
     """The run ends before the schedule's highest rate."""
     if not run.steps:
         return
+    end = horizon(schedule)
+    if end is not None and end <= run.steps:
+        return
     highest, peak = float(schedule(_times(run)).max()), _peak(schedule)
     if highest < peak * (1 - 1e-9):
         evidence = {"highest": highest, "peak": peak, "run": run.steps}
@@ -188,7 +231,7 @@ def longer_than_the_run(schedule: Schedule, run: Run) -> Iterator[Finding]:
 def shorter_than_the_run(schedule: Schedule, run: Run) -> Iterator[Finding]:
     """The schedule has ended long before the run does."""
     end = horizon(schedule)
-    if end is None or not 0 < end < SHORT * run.steps:
+    if end is None or not 0 < end < SHORT * run.steps or not falls(schedule):
         return
     evidence = {"schedule": end, "run": run.steps, "times too short": round(run.steps / end, 3), "rate": schedule(end)}
     rest, severity = "The rest is trained at the last rate", "warning"
@@ -204,7 +247,7 @@ def shorter_than_the_run(schedule: Schedule, run: Run) -> Iterator[Finding]:
 def counted_in_another_unit(schedule: Schedule, run: Run) -> Iterator[Finding]:
     """The horizon is off by exactly what one epoch, the accumulation or the processes would explain."""
     end = horizon(schedule)
-    if not end or not run.steps or end < 2 or 1 / NEAR <= end / run.steps <= NEAR:
+    if not end or not run.steps or end < 2 or 1 / NEAR <= end / run.steps <= NEAR or not falls(schedule):
         return
     for unit, times in (run.rates | {"backward pass of one process": run.accumulation * run.world_size}).items():
         counted = run.updates * times
@@ -222,11 +265,11 @@ def floor_above_the_rate(schedule: Schedule, run: Run) -> Iterator[Finding]:
     """A floor that is a rate lies above the rate of the group, so that the decay rises."""
     for part, _ in speaking(schedule, run.steps):
         given = part.parameters()
-        base = given.get("lr")
+        bases = {name: given[name] for name in BASES if isinstance(given.get(name), float)}
         for name in FLOORS:
             floor = given.get(name)
-            if isinstance(base, float) and isinstance(floor, float) and floor > base > 0:
-                evidence = {name: given[name], "lr": base}
+            if bases and isinstance(floor, float) and floor > max(bases.values()) > 0:
+                evidence = {name: floor, **bases}
                 advice = f"The decay rises to its floor; lower {name}, or give this group a schedule of its own."
                 yield Finding("floor above the rate", "error", evidence, advice)
 
@@ -265,4 +308,4 @@ def rising_past_the_end(schedule: Schedule, run: Run) -> Iterator[Finding]:
         yield Finding("rate rises past the end of the run", "note", evidence, "Cut it at the end of the run: .cut(n).")
 
 
-__all__ = ["RULES", "STEPPED", "Run", "horizon", "lint"]
+__all__ = ["RULES", "STEPPED", "Run", "falls", "horizon", "lint"]

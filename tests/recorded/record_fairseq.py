@@ -97,10 +97,11 @@ def cosine(rng: random.Random) -> tuple[Arguments, int]:
     length, stretch = given.get("lr_period_updates", -1), given.get("t_mult", 1.0)
     length = length if length > 0 else period
     updates = updates_for(warmup + math.ceil(length))
-    # Periods that shrink add up to this, where the library takes the logarithm of 0: nothing is recorded near it. It
-    # finds the period by that logarithm, in floats, which miss a restart now and then, but none in runs this short.
+    # Periods that shrink add up to this, where the library takes the logarithm of 0: nothing is recorded near it, and
+    # the last update recorded is followed by one that is asked. It finds the period by that logarithm, in floats, which
+    # miss a restart now and then, but none in runs this short.
     whole = length / (1 - stretch) if stretch < 1 else math.inf
-    return given, min(updates, warmup + math.ceil(0.9 * min(whole, updates)))
+    return given, min(updates, warmup + math.floor(0.9 * min(whole, updates)))
 
 
 def polynomial(rng: random.Random) -> tuple[Arguments, int]:

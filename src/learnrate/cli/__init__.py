@@ -7,6 +7,7 @@ Exit codes: 0 when all is well, 1 when the answer is no (no policy converged; a 
 from __future__ import annotations
 
 import errno
+import math
 import warnings
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +18,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from .. import __version__, report
-from ..errors import LearnrateError
+from ..errors import LearnrateError, UsageError
 from ..interop.writing import TARGETS
 from ..linting import STEPPED
 from . import catalogue, contest, streams, text, translation
@@ -176,18 +177,42 @@ Subject = Annotated[
 ]
 
 
+Hints = Annotated[
+    list[str] | None,
+    typer.Option("--hint", metavar="NAME=NUMBER", help="What a config leaves open, such as warmup_max_lr=3e-4."),
+]
+
+
+def _hints(texts: list[str] | None) -> dict[str, Any]:
+    """`NAME=NUMBER` as what `read` takes."""
+    found: dict[str, Any] = {}
+    for text_ in texts or ():
+        name, equals, value = text_.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not (equals and name.isidentifier() and math.isfinite(number)):
+            raise UsageError(f"--hint takes NAME=NUMBER, such as warmup_max_lr=3e-4, got {text_}")
+        found[name] = int(number) if number.is_integer() and "." not in value and "e" not in value else number
+    return found
+
+
 @app.command("convert")
 def convert(
     subject: Subject,
     to: Annotated[str, typer.Option("--to", metavar="LIBRARY", help=f"One of {', '.join(TARGETS)}.")],
     updates: Updates = None,
+    hint: Hints = None,
     as_json: Json = False,
 ) -> None:
     """Source for another library: its own schedule where that gives every rate, else its most general hook.
 
     With --updates only the updates of such a run need to agree. The exit code is 1 when a config cannot say it.
     """
-    raise typer.Exit(translation.convert(subject, to, updates, _console(), _console(stderr=True), as_json))
+    raise typer.Exit(
+        translation.convert(subject, to, updates, _hints(hint), _console(), _console(stderr=True), as_json)
+    )
 
 
 @app.command("explain")
@@ -213,6 +238,10 @@ def lint(
     world_size: Annotated[int, typer.Option(min=1, help="Processes that train together.")] = 1,
     stepped: Annotated[str, typer.Option(help=f"When the scheduler is stepped: {', '.join(STEPPED)}.")] = "update",
     name: Annotated[str | None, typer.Option(help="The scheduler's class, where a checkpoint does not say it.")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Where in a checkpoint the scheduler is, if it holds several.")
+    ] = None,
+    hint: Hints = None,
     as_json: Json = False,
 ) -> None:
     """What is probably not meant in a schedule, a config or a checkpoint, each with the numbers that prove it.
@@ -225,7 +254,9 @@ def lint(
         "world_size": world_size,
         "stepped": stepped,
     }
-    raise typer.Exit(translation.show_lint(subject, updates, use, {"name": name}, _console(), as_json))
+    raise typer.Exit(
+        translation.show_lint(subject, updates, use, _hints(hint) | {"name": name, "key": key}, _console(), as_json)
+    )
 
 
 def main() -> int:

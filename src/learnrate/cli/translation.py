@@ -27,9 +27,11 @@ _AROUND = 3
 _COLOURS = {"error": "red", "warning": "yellow"}
 
 
-def convert(subject: str, target: str, updates: int | None, out: Console, err: Console, as_json: bool) -> int:
+def convert(
+    subject: str, target: str, updates: int | None, hints: dict[str, Any], out: Console, err: Console, as_json: bool
+) -> int:
     """Source for another library on standard output; what a config cannot hold as a comment goes to standard error."""
-    reading = load(subject, updates=updates)
+    reading = load(subject, updates=updates, **hints)
     schedule = only(reading, subject)
     if updates is not None:
         schedule = schedule.over(updates)
@@ -45,6 +47,9 @@ def convert(subject: str, target: str, updates: int | None, out: Console, err: C
         err.print(Text(says), soft_wrap=True)
         out.file.write(source.rstrip("\n") + "\n")
     else:
+        if reading.update:
+            said = f"it has made {reading.update:,} updates; the code starts at update 0, not there"
+            err.print(Text(said), soft_wrap=True)
         out.file.write(f"# {says}\n{source}".rstrip("\n") + "\n")
     return FINE
 

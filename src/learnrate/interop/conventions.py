@@ -1,9 +1,37 @@
-"""The words in which libraries differ: how warmup counts, which side a boundary belongs to, what the floor is."""
+"""The words of the libraries: what the curve is, how warmup counts, whose a boundary is, what the floor is."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+SHAPE = {
+    "constant": "one rate",
+    "linear": "a straight line",
+    "polynomial": "a power of what is left, 1/2 and 2 among them",
+    "cosine": "half a cosine",
+    "cosine restarts": "half a cosine in each cycle",
+    "exponential": "the same factor at every update",
+    "inverse time": "1 / (1 + t)",
+    "inverse square root": "1 / sqrt(t)",
+    "power": "another power of t",
+    "hyperbolic": "the arc of a hyperbola",
+    "reflected exponential": "(1 - u) / (1 - u / 2)",
+    "tanh": "the hyperbolic tangent",
+    "Chebyshev": "the roots of a Chebyshev polynomial",
+    "step": "the same factor every so many updates",
+    "multi-step": "the same factor at each milestone",
+    "piecewise constant": "a rate of its own, or a factor of its own, in each part",
+    "points": "through given points",
+    "triangular": "up and down in straight lines",
+    "one cycle": "once up to the peak, and down below the start",
+    "warmup-stable-decay": "a stable part and a decay, after a warmup or none",
+    "range test": "the rate rises to find the highest that trains",
+    "warmup": "a warmup, then another schedule",
+    "sequence": "other schedules, one after the other",
+    "product": "the product of other schedules",
+    "user function": "a function of your own",
+    "as given": "what it is given says which",
+}
 WARMUP = {
     "": "no warmup",
     "t/W": "counted from 0: the first update has the start value, the peak is at update W",
@@ -56,4 +84,4 @@ class Conventions(NamedTuple):
     past: str = "holds"
 
 
-__all__ = ["BOUNDARY", "FLOOR", "HORIZON", "PAST", "WARMUP", "Conventions"]
+__all__ = ["BOUNDARY", "FLOOR", "HORIZON", "PAST", "SHAPE", "WARMUP", "Conventions"]

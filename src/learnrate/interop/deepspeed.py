@@ -19,6 +19,7 @@ from . import quirks
 from .conventions import Conventions
 from .dialect import DIALECTS, Curve, Dialect
 from .fields import base_rate, count, text
+from .hints import only, reached
 from .reading import Reading
 
 _WARMUPS = ("log", "linear")
@@ -83,7 +84,7 @@ class OneCycle(Dialect):
     array([0.04 , 0.36 , 0.68 , 1.   , 0.177, 0.04 ])
     """
 
-    conventions = Conventions("1cycle", warmup="t/W", horizon="per cycle", floor="rate", past="continues")
+    conventions = Conventions("one cycle", warmup="t/W", horizon="per cycle", floor="rate", past="continues")
     per_group = ("cycle_min_lr", "cycle_max_lr", "cycle_min_mom", "cycle_max_mom")
     cycle_min_lr: float = number("a", "rate", "the lowest rate", ge=0)
     cycle_max_lr: float = number("b", "rate", "the highest rate", ge=0)
@@ -307,12 +308,12 @@ def _drops(schedule: Schedule, total: int, warmup: int, run: int) -> Iterator[Fi
 KINDS: dict[str, type[Dialect]] = {
     cls.__name__: cls for cls in (LRRangeTest, OneCycle, WarmupLR, WarmupDecayLR, WarmupCosineLR)
 }
-_CONFIG_KEYS = {
-    "train_batch_size",
-    "train_micro_batch_size_per_gpu",
-    "zero_optimization",
-    "gradient_accumulation_steps",
-}
+_CONFIG_KEYS = {"train_micro_batch_size_per_gpu", "zero_optimization"}
+"""What only a DeepSpeed config has; the other counts of a batch are in training arguments too."""
+
+_FOREIGN_KEYS = {"lr_scheduler_type", "learning_rate"}
+"""What training arguments have, which may hold keys of DeepSpeed as well."""
+
 _REQUIRED_RATE = {"WarmupLR", "WarmupCosineLR"}
 
 
@@ -331,8 +332,8 @@ def read_mapping(data: Mapping[str, Any], **hints: Any) -> Reading | None:
     name, params = section
     kind = _kind(name)
     settled = {key: _settled(f"scheduler.params.{key}", key, value, hints) for key, value in params.items()}
-    _only(hints, name, ("lr", "update", "updates", *kind.kinds))
-    return _reading(kind, settled, _optimizer_rate(data, hints), hints.get("update", 0))
+    only(hints, name, ("lr", "update", "updates", *kind.kinds))
+    return _reading(kind, settled, _optimizer_rate(data, hints), reached(hints.get("update", 0)))
 
 
 def _kind(name: Any) -> type[Dialect]:
@@ -345,18 +346,14 @@ def _kind(name: Any) -> type[Dialect]:
     raise UsageError(f"{unknown('scheduler.type', name, list(KINDS))}; schedulers of torch are read as well")
 
 
-def _only(hints: Mapping[str, Any], what: str, known: Sequence[str]) -> None:
-    for hint in hints:
-        if hint not in known:
-            raise UsageError(unknown(f"hint for {what}", hint, list(known)) if known else f"{what} takes no hints")
-
-
 def _section(data: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]] | None:
-    """The scheduler's type and params."""
+    """The scheduler's type and params; None for what is no config of DeepSpeed."""
+    if _FOREIGN_KEYS & set(data):
+        return None
     section = data.get("scheduler")
     if section is None and data.get("type") in KINDS:
         section = data
-    if not isinstance(section, Mapping) or "type" not in section:
+    if not isinstance(section, Mapping) or not isinstance(section.get("type"), str):
         if _CONFIG_KEYS & set(data):
             raise UsageError('this DeepSpeed config has no "scheduler" section with a "type": its rate is constant')
         return None
@@ -473,7 +470,7 @@ def read_object(obj: Any, **hints: Any) -> Reading:
     name = next((cls.__name__ for cls in type(obj).__mro__ if cls.__name__ in KINDS), None)
     if name is None:
         raise UsageError(f"{shorten(obj)} is not a DeepSpeed scheduler; known: {', '.join(KINDS)}")
-    _only(hints, f"a live {name}", ())
+    only(hints, f"a live {name}", ())
     params = {key: getattr(obj, attribute) for key, attribute in _ATTRIBUTES[name].items()}
     if name == "OneCycle" and obj.cycle_momentum:
         params["cycle_min_mom"] = [moment for moment, _ in obj.min_moms]

@@ -17,12 +17,15 @@ from .fvcore import (
     CompositeParamScheduler,
     ConstantParamScheduler,
     CosineParamScheduler,
+    Failure,
     LinearParamScheduler,
     MultiStepParamScheduler,
     StepWithFixedGammaParamScheduler,
+    failures,
+    stretched,
 )
 from .progress import run_of
-from .quirks import misses_peak, past_end
+from .quirks import misses_peak, of_parts, past_end
 from .units import Counted
 
 METHODS = ("linear", "constant")
@@ -53,7 +56,7 @@ class WarmupParamScheduler(Dialect):
     def check(self) -> None:
         run_of(self.scheduler)
 
-    def meaning(self) -> Schedule:
+    def meaning(self) -> CompositeParamScheduler:
         run = run_of(self.scheduler)
         first = float(self.scheduler(0))
         reached = first if self.rescale_interval else float(self.scheduler(self.warmup_length * run))
@@ -73,11 +76,17 @@ class WarmupParamScheduler(Dialect):
     def horizon(self) -> int:
         return self.num_updates
 
+    @property
+    def failure(self) -> Failure | None:
+        return self.meaning().failure
+
     def quirks(self, run: int) -> Iterator[Finding]:
         first = float(self.scheduler(0))
         advice = "detectron2's warmup ends on the decayed value; rescale_interval=True starts the decay after it."
         yield from misses_peak(self, first, run, advice)
+        yield from of_parts(self.meaning().placed, run)
         yield from past_end(self, self.horizon, run, "The scheduler goes on past its end; make it as long as the run.")
+        yield from failures(self, self.horizon, run)
 
 
 class LRMultiplier(Dialect):
@@ -88,7 +97,7 @@ class LRMultiplier(Dialect):
     array([2.000e-05, 1.001e-02, 2.000e-02, 2.000e-03, 2.000e-04])
     """
 
-    conventions = Conventions("multiplier", horizon="whole", past="continues")
+    conventions = Conventions("as given", horizon="whole", past="continues")
     multiplier: Schedule = schedule("what the base rate is multiplied by")
     max_iter: int = count("the updates of the run", least=1)
     lr: float = base_rate()
@@ -104,11 +113,10 @@ class LRMultiplier(Dialect):
         return self.max_iter
 
     def quirks(self, run: int) -> Iterator[Finding]:
-        if isinstance(self.multiplier, WarmupParamScheduler):
-            yield from self.multiplier.replace(num_updates=self.max_iter).quirks(run)
-        else:
-            advice = "The multiplier goes on past its end; make max_iter the length of the run."
-            yield from past_end(self, self.horizon, run, advice)
+        yield from of_parts([(stretched(self.multiplier, self.max_iter), 0, self.max_iter)], run)
+        advice = "The multiplier goes on past its end; make max_iter the length of the run."
+        yield from past_end(self, self.horizon, run, advice)
+        yield from failures(self.multiplier, self.max_iter, run)
 
 
 def _warmup(method: str, updates: int, factor: float) -> Schedule:
@@ -186,7 +194,7 @@ class build_lr_scheduler(Dialect):
     array([0.001, 0.188, 0.75 , 0.629, 0.   ])
     """
 
-    conventions = Conventions("config", warmup="t/W", boundary="t >= b", horizon="whole", past="bounces")
+    conventions = Conventions("as given", warmup="t/W", boundary="t >= b", horizon="whole", past="bounces")
     LR_SCHEDULER_NAME: str = choice(
         "",
         "the curve",
@@ -212,9 +220,11 @@ class build_lr_scheduler(Dialect):
                 f"build_lr_scheduler.BASE_LR_END must be <= BASE_LR = {self.BASE_LR} rate, got {self.BASE_LR_END}"
             )
         self.meaning()
+        own = type(self._curve).conventions
+        self._differs(shape=own.shape, boundary=own.boundary, past=own.past)
 
     @property
-    def _curve(self) -> Schedule:
+    def _curve(self) -> Dialect:
         if self.LR_SCHEDULER_NAME == "WarmupCosineLR":
             return CosineParamScheduler(1.0, self.BASE_LR_END / self.BASE_LR)
         if self.LR_SCHEDULER_NAME == "WarmupStepWithFixedGammaLR":

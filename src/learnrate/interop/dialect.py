@@ -11,7 +11,7 @@ from ..clock import FOREVER
 from ..errors import LearnrateError, ParameterError, UnboundError
 from ..feedback import Rule
 from ..findings import Finding
-from ..schedule import Chain, Composite, Cut, Recipe, Schedule, Shape
+from ..schedule import Chain, Composite, Cut, Delayed, Recipe, Schedule, Shape, Skipped
 from ..spec import Registry, arguments, shorten, unknown
 from .conventions import Conventions
 
@@ -27,15 +27,17 @@ def library_of(module: str) -> str:
     return module.partition("interop.")[2].partition(".")[0] or "test"
 
 
-_RESUMED = ("last_batch_iteration", "last_epoch", "last_step")
+_RESUMED = ("last_batch_iteration", "last_epoch", "last_iter", "last_step")
 """Where a scheduler that is made again goes on, -1 for one that begins."""
 
 _WITHOUT_EFFECT = {
     "deepspeed": _RESUMED,
-    "fastai": ("cbs", "reset_opt", "wd"),
-    "ignite": ("create_new", "param_group_index", "save_history"),
+    "detectron2": _RESUMED,
+    "fastai": ("cbs", "reset_opt", "show_plot", "stop_div", "suggest_funcs", "wd"),
+    "ignite": ("create_new", "output_simulated_values", "param_group_index", "save_history", "trainer"),
     "mmengine": (*_RESUMED, "verbose"),
     "nemo": _RESUMED,
+    "olmo": ("initial_lr_field", "lr_field"),
     "paddle": (*_RESUMED, "verbose"),
     "pytorch_scheduler": _RESUMED,
     "timm": ("initialize",),
@@ -110,6 +112,10 @@ class Dialect(Recipe):
         given = [name for name in cls.per_group if name in values]
         return values | {name: only_entry(f"{cls.__name__}.{name}", values[name]) for name in given}
 
+    def _differs(self, **words: str) -> None:
+        """What these arguments change of the conventions of the class; to be called by `check`."""
+        self.__dict__["conventions"] = type(self).conventions._replace(**words)
+
     @property
     def horizon(self) -> int | None:
         """The update that its arguments call the end; None when they name none."""
@@ -173,6 +179,9 @@ def speaking(schedule: Schedule, run: int) -> Iterator[tuple[Dialect, int]]:
                 yield from speaking(part, int(min(run - start, part.length)))
     elif isinstance(schedule, Cut):
         yield from speaking(schedule.body, min(run, cast(int, schedule.updates)))
+    elif isinstance(schedule, (Delayed, Skipped)):
+        shift = cast(int, schedule.updates)
+        yield from speaking(schedule.body, max(run - shift, 1) if isinstance(schedule, Delayed) else run + shift)
     elif isinstance(schedule, Composite) and schedule.keeps_time:
         for value in schedule.parameters().values():
             for part in value if isinstance(value, tuple) else (value,):

@@ -100,7 +100,7 @@ class FixedLRSchedule(Dialect):
     array([1. , 1. , 0.8, 0.4, 0.2])
     """
 
-    conventions = Conventions("piecewise", "(t+1)/W", "t >= b", "per cycle", past="continues")
+    conventions = Conventions("piecewise constant", "(t+1)/W", "t >= b", "per cycle", past="continues")
     force_anneal: int | None = number(
         "F", "epochs", "the epoch, from 1, in which shrinking begins", default=None, whole=True, span=(1, 5)
     )
@@ -365,7 +365,7 @@ class TriStageLRSchedule(Dialect):
     array([0.    , 0.5   , 1.    , 1.    , 0.5623, 0.1778, 0.1   , 0.1   ])
     """
 
-    conventions = Conventions("warmup, hold, exponential decay", "t/W", "", "after warmup", "ratio")
+    conventions = Conventions("warmup-stable-decay", "t/W", "", "after warmup", "ratio")
     warmup_steps: int = _warmup()
     hold_steps: int = count("length of the hold", 0)
     decay_steps: int = count("length of the decay", 0, span=(1, 40))
@@ -495,7 +495,7 @@ class ManualSchedule(Dialect):
     array([1. , 1. , 0.5, 0.1, 0.1])
     """
 
-    conventions = Conventions("piecewise", "", "t >= b", "whole")
+    conventions = Conventions("piecewise constant", "", "t >= b", "whole")
     epoch2lr: FrozenDict = declare(PlanKind("", "", "from epochs, counted from 1, to rates"), "{}")
     update2lr: FrozenDict = declare(PlanKind("", "", "from updates to rates"), "{}")
     lr: float | tuple[float, ...] = _rates(several=True)
@@ -528,7 +528,7 @@ class PassThroughScheduleSchedule(Dialect):
     array([1. , 0.5])
     """
 
-    conventions = Conventions("of the optimizer's own")
+    conventions = Conventions("as given")
     lr_scheduler: Schedule = schedule("the optimizer's own schedule")
 
     def meaning(self) -> Schedule:
@@ -543,7 +543,7 @@ def ReduceLROnPlateauLRSchedule(
     warmup_updates: int = 0,
     warmup_init_lr: float = -1.0,
     maximize_best_checkpoint_metric: bool = False,
-    lr: float = 1.0,
+    lr: float = 0.25,
 ) -> Rule:
     """fairseq's `reduce_lr_on_plateau`: torch's rule with a patience of 0, one report per epoch.
 

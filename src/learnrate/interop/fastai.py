@@ -6,6 +6,8 @@ parts of `combine_scheds`. The `fit_` names are the methods of `Learner`, whose 
 
 from __future__ import annotations
 
+import dataclasses
+import random
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Any
@@ -14,12 +16,12 @@ from ..errors import ParameterError
 from ..findings import Finding
 from ..schedule import Schedule
 from ..schedules import Constant, Cosine, Geometric
-from ..spec import Number, Numbers, declare, number, numbers
+from ..spec import Number, Numbers, declare, number, numbers, shorten
 from .conventions import Conventions
 from .dialect import Dialect
 from .fields import LARGEST, base_rate, count, schedules
 from .progress import Line, Power, Spliced, growth, run_of
-from .quirks import past_end
+from .quirks import misses_peak, of_parts, past_end
 
 ADVICE = "fastai asks for no progress of 1 or more; make num_updates the length of the run."
 
@@ -46,6 +48,57 @@ def _batches() -> Any:
 
 def _skipped() -> Any:
     return _epochs("the epoch to start with", (0, 2), ge=0, default=0)
+
+
+MOMENTA = (0.95, 0.85, 0.95)
+"""The `moms` of a Learner that was given none."""
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class _Rate(Number):
+    """A rate; `otherwise` when it is None."""
+
+    otherwise: float | None = None
+
+    def read(self, value: Any) -> float | int | None:
+        if isinstance(value, slice):
+            raise ValueError(
+                f"be one rate, got {shorten(value)}, which gives every param group its own; "
+                "make one schedule per group: .start is the rate of the first, .stop that of the last"
+            )
+        return self.otherwise if value is None else super().read(value)
+
+    def draw(self, rng: random.Random) -> Any:
+        return Number.draw(Number(self.symbol, self.unit, self.help, optional=self.optional, ge=0, span=self.span), rng)
+
+
+def _peak() -> Any:
+    return declare(_Rate("\\eta", "rate", "the peak; the Learner's rate if left out", optional=True, ge=0), None)
+
+
+def _flat() -> Any:
+    return declare(_Rate("\\eta", "rate", "the Learner's rate", ge=0, span=(1e-4, 1.0), otherwise=0.001), 0.001)
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class _Momenta(Numbers):
+    """Three numbers; the Learner's for None."""
+
+    def read(self, value: Any) -> tuple[float | int, ...]:
+        read = MOMENTA if value is None else super().read(value)
+        if len(read) != 3:
+            raise ValueError(f"be 3 numbers, got {len(read)}")
+        return read
+
+    def draw(self, rng: random.Random) -> tuple[float | int, ...]:
+        return tuple(rng.uniform(0.5, 0.99) for _ in range(3))
+
+
+def _momenta() -> Any:
+    each = Number("m", "", "", ge=0, le=1, span=(0.5, 0.99))
+    return declare(
+        _Momenta("m", "", "momentum at the start, the peak and the end; the Learner's if None", each), MOMENTA
+    )
 
 
 class SchedLin(Dialect):
@@ -219,7 +272,16 @@ class combined_cos(Dialect):
         return self.num_updates
 
     def quirks(self, run: int) -> Iterator[Finding]:
+        yield from _between(self, run)
         yield from past_end(self, self.horizon, run, ADVICE)
+
+
+def _between(cycle: combined_cos, run: int) -> Iterator[Finding]:
+    """A peak that lies between two updates of the run that it is made for."""
+    if run > 0 and cycle.num_updates > 1 and cycle.middle > max(cycle.start, cycle.end):
+        advice = "The peak lies between two updates; make its share of the run a whole number of updates."
+        # of that run every update is asked for, its end is not
+        yield from misses_peak(cycle.meaning().cut(cycle.num_updates), cycle.middle, cycle.num_updates, advice)
 
 
 def _fitted(curve: Schedule, updates: int, skipped: int = 0) -> Schedule:
@@ -238,36 +300,36 @@ class fit_one_cycle(Dialect):
 
     conventions = Conventions("one cycle", warmup="other", horizon="whole", floor="ratio")
     n_epoch: int = _epochs("the epochs of the run", (1, 8))
-    lr_max: float | None = number("\\eta", "rate", "the peak; the Learner's rate if left out", default=None, ge=0)
+    lr_max: float | None = _peak()
     div: float = number("d", "", "the peak over the start", default=25.0, gt=0, span=(2, 50))
     div_final: float = number("D", "", "the peak over the end", default=1e5, gt=0, span=(10, 1e5))
     pct_start: float = _share(0.25)
-    moms: Sequence[float] = declare(
-        Numbers(
-            "m", "", "momentum at the start, the peak and the end", Number("m", "", "", ge=0, le=1, span=(0.5, 0.99))
-        ),
-        default=(0.95, 0.85, 0.95),
-    )
+    moms: Sequence[float] = _momenta()
     start_epoch: int = _skipped()
     updates_per_epoch: int = _batches()
     lr: float = base_rate(0.001)
 
-    def check(self) -> None:
-        if len(self.moms) != 3:
-            raise ParameterError(f"fit_one_cycle.moms must be 3 numbers, got {len(self.moms)}")
+    def _over(self, start: float, middle: float, end: float) -> combined_cos:
+        return combined_cos(self.pct_start, start, middle, end, self.n_epoch * self.updates_per_epoch)
 
-    def _over(self, start: float, middle: float, end: float) -> Schedule:
-        curve = combined_cos(self.pct_start, start, middle, end, self.n_epoch * self.updates_per_epoch)
+    def _from_start(self, curve: combined_cos) -> Schedule:
         return _fitted(curve, curve.num_updates, self.start_epoch * self.updates_per_epoch)
 
-    def meaning(self) -> Schedule:
+    @property
+    def _cycle(self) -> combined_cos:
         peak = self.lr if self.lr_max is None else self.lr_max
         return self._over(peak / self.div, peak, peak / self.div_final)
+
+    def meaning(self) -> Schedule:
+        return self._from_start(self._cycle)
+
+    def quirks(self, run: int) -> Iterator[Finding]:
+        yield from _between(self._cycle, run)
 
     @property
     def momentum(self) -> Schedule:
         """The momentum (or beta1) of every update."""
-        return self._over(*self.moms)
+        return self._from_start(self._over(*self.moms))
 
 
 class fit_flat_cos(Dialect):
@@ -279,9 +341,9 @@ class fit_flat_cos(Dialect):
     array([1. , 1. , 0.5])
     """
 
-    conventions = Conventions("flat cosine", horizon="whole", floor="ratio")
+    conventions = Conventions("warmup-stable-decay", horizon="whole", floor="ratio")
     n_epoch: int = _epochs("the epochs of the run", (1, 8))
-    lr: float = base_rate(0.001)
+    lr: float = _flat()
     div_final: float = number("D", "", "the rate over the end", default=1e5, gt=0, span=(10, 1e5))
     pct_start: float = _share(0.75)
     start_epoch: int = _skipped()
@@ -309,7 +371,7 @@ class fit_sgdr(Dialect):
     conventions = Conventions("cosine restarts", horizon="per cycle")
     n_cycles: int = number("n", "cycles", "how many cycles", ge=1, le=50, whole=True, span=(1, 3))
     cycle_len: int = _epochs("the epochs of the first cycle", (1, 4))
-    lr_max: float | None = number("\\eta", "rate", "the peak; the Learner's rate if left out", default=None, ge=0)
+    lr_max: float | None = _peak()
     cycle_mult: int = number(
         "m", "", "each cycle's length over the one before", default=2, ge=2, le=1000, whole=True, span=(2, 3)
     )
@@ -326,7 +388,7 @@ class fit_sgdr(Dialect):
 class fine_tune(Dialect):
     """fastai Learner.fine_tune, as the last param group has it: a cycle while the body is frozen, one at half the peak.
 
-    The group of the earliest layers has the second cycle at `1 / lr_mult` of these rates.
+    The group of the earliest layers has the second cycle at `1 / lr_mult` of these rates; all have `.momentum`.
 
     >>> fine_tune(2, 1.0, updates_per_epoch=10)([0, 9, 10, 16]).round(4)
     array([0.04  , 0.9806, 0.1   , 0.5   ])
@@ -340,13 +402,36 @@ class fine_tune(Dialect):
     pct_start: float = _share(0.3)
     div: float = number("d", "", "the peak over the start, in the second cycle", default=5.0, gt=0, span=(2, 50))
     updates_per_epoch: int = _batches()
+    div_final: float = number("D", "", "each peak over the end of its cycle", default=1e5, gt=0, span=(10, 1e5))
+    moms: Sequence[float] = _momenta()
+    start_epoch: int = _skipped()
+
+    @property
+    def _cycles(self) -> tuple[fit_one_cycle, fit_one_cycle]:
+        """The frozen one and the main one; both get what the method hands on."""
+        shared: dict[str, Any] = {
+            "div_final": self.div_final,
+            "moms": self.moms,
+            "start_epoch": self.start_epoch,
+            "updates_per_epoch": self.updates_per_epoch,
+        }
+        frozen = fit_one_cycle(self.freeze_epochs, self.base_lr, pct_start=0.99, **shared)
+        return frozen, fit_one_cycle(self.epochs, self.base_lr / 2, self.div, pct_start=self.pct_start, **shared)
 
     def meaning(self) -> Schedule:
-        batches = self.updates_per_epoch
-        frozen = fit_one_cycle(self.freeze_epochs, self.base_lr, pct_start=0.99, updates_per_epoch=batches)
-        return frozen >> fit_one_cycle(
-            self.epochs, self.base_lr / 2, self.div, pct_start=self.pct_start, updates_per_epoch=batches
-        )
+        frozen, main = self._cycles
+        return frozen >> main
+
+    @property
+    def momentum(self) -> Schedule:
+        """The momentum (or beta1) of every update."""
+        frozen, main = self._cycles
+        return frozen.momentum >> main.momentum
+
+    def quirks(self, run: int) -> Iterator[Finding]:
+        frozen, main = self._cycles
+        first = int(frozen.length)
+        yield from of_parts([(frozen, 0, first), (main, first, first + main.length)], run)
 
 
 class lr_find(Dialect):

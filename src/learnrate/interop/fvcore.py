@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import ParameterError
 from ..findings import Finding
@@ -20,12 +20,49 @@ from .conventions import Conventions
 from .dialect import Dialect
 from .fields import count, plain, schedules
 from .progress import Line, Power, Spliced, Stairs, growth, run_of
-from .quirks import past_end, stops
+from .quirks import of_parts, past_end, stops
 
-LONGER = "fvcore raises an error there; make num_updates the length of the run."
+LONGER = "fvcore raises an error there; make the schedule as long as the run."
+COMPLEX = "fvcore raises a negative number to a broken power: the rate is a complex number; end the schedule later."
 
 EPSILON = 1e-6
 """What the library adds to progress before it compares."""
+
+
+class Failure(NamedTuple):
+    """The progress after which the library has no rate (`at_it`: already there); ours holds the last one."""
+
+    progress: float
+    at_it: bool = True
+    complex: bool = False
+
+    def found(self, updates: int, run: int) -> Iterator[Finding]:
+        """What to say of a run of `run` updates where progress is t / `updates`."""
+        place = self.progress * updates
+        place = round(place) if abs(place - round(place)) < 1e-9 * (1 + place) else place
+        first = math.ceil(place) if self.at_it else math.floor(place) + 1
+        if not self.complex:
+            yield from stops(first, run, LONGER)
+        elif run > first:
+            yield Finding("complex past the end", "error", {"end": first, "run": run}, COMPLEX)
+
+
+def failure_of(part: Schedule) -> Failure | None:
+    """Where a function of progress has no value any more."""
+    return getattr(part, "failure", None)
+
+
+def failures(schedule: Schedule, updates: int, run: int) -> Iterator[Finding]:
+    """The error that the library raises past the end, where it raises one."""
+    failure = failure_of(schedule)
+    if failure is not None:
+        yield from failure.found(updates, run)
+
+
+def stretched(part: Schedule, updates: int) -> Schedule:
+    """A function of progress over so many updates; one that cannot be stretched has nothing to say."""
+    whole = isinstance(part, Dialect) and "num_updates" in part.kinds and "milestones" not in part.kinds
+    return part.replace(num_updates=updates) if whole else Constant(0.0)
 
 
 def _value(help: str, **rules: Any) -> Any:
@@ -54,8 +91,12 @@ class ConstantParamScheduler(Dialect):
     def horizon(self) -> int:
         return self.num_updates
 
+    @property
+    def failure(self) -> Failure:
+        return Failure(1.0)
+
     def quirks(self, run: int) -> Iterator[Finding]:
-        yield from stops(self.horizon, run, LONGER)
+        yield from failures(self, self.horizon, run)
 
 
 class CosineParamScheduler(Dialect):
@@ -134,23 +175,27 @@ class PolynomialDecayParamScheduler(Dialect):
     array([1.  , 0.25, 0.  , 0.25])
     """
 
-    conventions = Conventions("polynomial", horizon="whole", past="continues")
+    conventions = Conventions("polynomial", horizon="whole", past="holds")
     base_value: float = _value("the value at t = 0")
     power: float = number("p", "", "the power", ge=0, le=100, span=(0.3, 3))
     num_updates: int = _run()
 
     def meaning(self) -> Schedule:
-        whole = self.power == math.floor(self.power)
-        sign = 0 if not whole else -1 if self.power % 2 else 1
+        sign = 0 if self.failure else -1 if self.power % 2 else 1
         return Power(0.0, self.base_value, self.power, self.num_updates, zero=1, sign=sign)
 
     @property
     def horizon(self) -> int:
         return self.num_updates
 
+    @property
+    def failure(self) -> Failure | None:
+        return None if self.power == math.floor(self.power) else Failure(1.0, at_it=False, complex=True)
+
     def quirks(self, run: int) -> Iterator[Finding]:
         advice = "fvcore's polynomial goes on past its end; make num_updates the length of the run."
         yield from past_end(self, self.horizon, run, advice)
+        yield from failures(self, self.horizon, run)
 
 
 class MultiStepParamScheduler(Dialect):
@@ -211,8 +256,12 @@ class MultiStepParamScheduler(Dialect):
     def horizon(self) -> int:
         return self._ranges[0]
 
+    @property
+    def failure(self) -> Failure:
+        return Failure(1.0, at_it=False)
+
     def quirks(self, run: int) -> Iterator[Finding]:
-        yield from stops(self.horizon + 1, run, LONGER)
+        yield from failures(self, self.horizon, run)
 
 
 class StepParamScheduler(Dialect):
@@ -236,8 +285,12 @@ class StepParamScheduler(Dialect):
     def horizon(self) -> int:
         return int(self.num_updates)
 
+    @property
+    def failure(self) -> Failure:
+        return Failure(1.0)
+
     def quirks(self, run: int) -> Iterator[Finding]:
-        yield from stops(self.horizon, run, LONGER)
+        yield from failures(self, self.horizon, run)
 
 
 class StepWithFixedGammaParamScheduler(Dialect):
@@ -268,8 +321,12 @@ class StepWithFixedGammaParamScheduler(Dialect):
     def horizon(self) -> int:
         return self.num_updates
 
+    @property
+    def failure(self) -> Failure:
+        return Failure(1.0)
+
     def quirks(self, run: int) -> Iterator[Finding]:
-        yield from stops(self.horizon, run, LONGER)
+        yield from failures(self, self.horizon, run)
 
 
 class CompositeParamScheduler(Dialect):
@@ -301,10 +358,16 @@ class CompositeParamScheduler(Dialect):
         for part in self.schedulers:
             run_of(part)
 
-    def meaning(self) -> Schedule:
+    @property
+    def _shares(self) -> list[float]:
+        """The shares, whose sum the last one makes 1."""
         shares = list(self.lengths)
         if sum(shares) != 1:
             shares[-1] = max(1 - sum(shares[:-1]), 0.0)
+        return shares
+
+    def meaning(self) -> Schedule:
+        shares = self._shares
         ends = list(accumulate(shares))
         whole = [scaling == "rescaled" for scaling in self.interval_scaling]
         # a rescaled part without length never speaks: at the very end, where it would, the library divides by zero
@@ -322,9 +385,32 @@ class CompositeParamScheduler(Dialect):
     def horizon(self) -> int:
         return self.num_updates
 
+    @property
+    def failure(self) -> Failure | None:
+        """That of the last part; a rescaled one without a share divides by it."""
+        share = self._shares[-1]
+        rescaled = self.interval_scaling[-1] == "rescaled"
+        if rescaled and not share:
+            return Failure(1.0)
+        failure = failure_of(self.schedulers[-1])
+        if failure is None or not rescaled:
+            return failure
+        return failure._replace(progress=1 - share + share * failure.progress)
+
+    @property
+    def placed(self) -> Iterator[tuple[Schedule, int, float]]:
+        """The parts at the size that they have here; past the end the whole speaks for itself."""
+        places = [end * self.num_updates for end in accumulate(self._shares, initial=0.0)]
+        for part, (start, end), scaling in zip(self.schedulers, pairwise(places), self.interval_scaling, strict=True):
+            origin, size = (start, end - start) if scaling == "rescaled" else (0.0, float(self.num_updates))
+            if end > start:
+                yield stretched(part, max(round(size), 1)), round(origin), round(end)
+
     def quirks(self, run: int) -> Iterator[Finding]:
+        yield from of_parts(self.placed, run)
         advice = "fvcore's last part goes on past its end; make num_updates the length of the run."
         yield from past_end(self, self.horizon, run, advice)
+        yield from failures(self, self.horizon, run)
 
 
 __all__ = [

@@ -10,7 +10,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, cast
 
 from ..clock import FOREVER
@@ -27,7 +27,7 @@ from .fields import LARGEST, base_rate, count, counts, function, text
 from .fields import schedule as schedule_field
 from .fields import schedules as schedules_field
 from .progress import growth
-from .quirks import past_end
+from .quirks import of_parts, past_end, stops
 
 MOST_CYCLES = 20_000
 """How many cycles of different length are told apart."""
@@ -97,14 +97,14 @@ def _repeated(own: Any, shape: Schedule | None, body: Schedule) -> Schedule:
     if shape is not None and alike and own.cycle_mult >= 1 and own.cycle_mult == int(own.cycle_mult):
         return shape.repeat(stretch=own.cycle_mult)
     starts, sizes, warmups = [0], [own.cycle_size], [own.warmup_duration]
-    stops = None
+    last = None
     while starts[-1] < LATEST:
         size, warmup = int(sizes[-1] * own.cycle_mult), int(warmups[-1] * own.cycle_mult)
         if (size, warmup) == (sizes[-1], warmups[-1]):
             break
         start = starts[-1] + sizes[-1] + warmups[-1]
         if size == 0:  # the library divides by it
-            stops = start - 1
+            last = start - 1
             break
         starts.append(start)
         sizes.append(size)
@@ -114,7 +114,15 @@ def _repeated(own: Any, shape: Schedule | None, body: Schedule) -> Schedule:
     cycles = _Cycles(
         *(body, starts, sizes, warmups, own.start_value, own.end_value), own.start_value_mult, own.end_value_mult
     )
-    return cycles if stops is None else cycles.cut(stops)
+    return cycles if last is None else cycles.cut(last)
+
+
+def _ends(own: Dialect, run: int) -> Iterator[Finding]:
+    """Cycles that shrink come to one of no updates, which the library divides by."""
+    length = own.meaning().length
+    if length != FOREVER:
+        advice = "ignite divides by the length of a cycle, here 0 updates; take a cycle_mult of at least 1."
+        yield from stops(int(length) + 1, run, advice)
 
 
 class LinearCyclicalScheduler(Dialect):
@@ -154,6 +162,7 @@ class LinearCyclicalScheduler(Dialect):
         if self.monotonic and self.end_value < self.start_value:
             advice = "ignite starts the next cycle; make cycle_size longer than the run."
             yield from past_end(self, self.cycle_size - 1, run, advice)
+        yield from _ends(self, run)
 
 
 class CosineAnnealingScheduler(Dialect):
@@ -184,6 +193,7 @@ class CosineAnnealingScheduler(Dialect):
         if self.end_value < self.start_value:
             advice = "ignite starts the next cycle; make cycle_size longer than the run."
             yield from past_end(self, self.cycle_size - 1, run, advice)
+        yield from _ends(self, run)
 
 
 # -- lists of points
@@ -293,6 +303,12 @@ class ConcatScheduler(Dialect):
         stuck = (index for index, updates in enumerate(self.durations) if index and updates == 0)
         return next(stuck, len(self.durations))
 
+    @property
+    def _placed(self) -> Iterator[tuple[Schedule, int, float]]:
+        """Each scheduler that speaks, where it begins and where it is left."""
+        starts = list(accumulate(self.durations[: self._reached], initial=0))
+        return zip(self.schedulers, starts, [*starts[1:], FOREVER], strict=False)
+
     def meaning(self) -> Schedule:
         meaning = _lasting(self.schedulers[self._reached])
         for index in reversed(range(self._reached)):
@@ -306,6 +322,7 @@ class ConcatScheduler(Dialect):
         return None if end is None else sum(self.durations[: self._reached]) + end
 
     def quirks(self, run: int) -> Iterator[Finding]:
+        yield from of_parts(self._placed, run)
         left = len(self.durations) - self._reached
         if left and run > sum(self.durations[: self._reached]):
             evidence = {"scheduler": self._reached, "schedulers never reached": left}
@@ -362,7 +379,7 @@ class LRScheduler(Dialect):
     (array([0.5  , 0.25 , 0.125]), array([1.  , 0.5 , 0.25]))
     """
 
-    conventions = Conventions("wrapper", past="continues")
+    conventions = Conventions("as given", past="continues")
     lr_scheduler: Schedule = schedule_field("the scheduler of torch")
     use_legacy: bool = flag("", "whether it is attached to the completion of the update before", default=False)
 
@@ -386,6 +403,17 @@ class LRScheduler(Dialect):
         return cast(Schedule, inner)
 
     @property
+    def _early(self) -> bool:
+        return not self.use_legacy and _inner_name(self.lr_scheduler) in _EARLY
+
+    @property
+    def _asked(self) -> Schedule:
+        """The scheduler of torch as it goes on here: one that multiplies by its first factor twice has that rate."""
+        inner: Any = self.lr_scheduler
+        name = "" if self.use_legacy else _inner_name(inner)
+        return cast(Schedule, inner.replace(lr=inner.lr * _FIRST[name](inner)) if name in _FIRST else inner)
+
+    @property
     def _overshoot(self) -> float:
         """What torch's recursion for the cosine makes of the base rate at update 0."""
         inner: Any = self.lr_scheduler
@@ -402,12 +430,12 @@ class LRScheduler(Dialect):
     def quirks(self, run: int) -> Iterator[Finding]:
         if run < 1:
             return
+        yield from of_parts([(self._asked, -1 if self._early else 0, FOREVER)], run)
         evidence = {"rate at 0": float(self(0)), "torch's rate at 0": float(self.lr_scheduler(0))}
         if abs(evidence["rate at 0"] - evidence["torch's rate at 0"]) <= 1e-12 * abs(evidence["torch's rate at 0"]):
             return
         advice = "ignite asks torch for a rate before update 0; use_legacy=True at Events.ITERATION_COMPLETED does not."
-        early = _inner_name(self.lr_scheduler) in _EARLY
-        yield Finding("one update early" if early else "first factor twice", "warning", evidence, advice)
+        yield Finding("one update early" if self._early else "first factor twice", "warning", evidence, advice)
 
 
 class create_lr_scheduler_with_warmup(Dialect):
@@ -432,13 +460,20 @@ class create_lr_scheduler_with_warmup(Dialect):
     def check(self) -> None:
         _refuse_continuing("create_lr_scheduler_with_warmup.lr_scheduler", self.lr_scheduler)
 
+    @property
+    def _own(self) -> bool:
+        return library_of(type(self.lr_scheduler).__module__) == "ignite"
+
+    @property
+    def _end(self) -> float:
+        """The end of the warmup."""
+        if self.warmup_end_value is not None:
+            return self.warmup_end_value
+        return self.lr if self._own and self.lr is not None else float(self.lr_scheduler(0))
+
     def meaning(self) -> Schedule:
-        inner = self.lr_scheduler
-        first = float(inner(0))
-        own = library_of(type(inner).__module__) == "ignite"
-        end = self.warmup_end_value
-        if end is None:
-            end = self.lr if own and self.lr is not None else first
+        inner, own = self.lr_scheduler, self._own
+        first, end = float(inner(0)), self._end
         line = Linear(self.warmup_start_value, end, self.warmup_duration - 1)
         if own:
             return line >> _lasting(inner) if end == first else line >> Constant(end, 1) >> _lasting(inner)
@@ -450,6 +485,11 @@ class create_lr_scheduler_with_warmup(Dialect):
         inner = self.lr_scheduler
         end = inner.horizon if isinstance(inner, Dialect) else None
         return super().horizon if end is None else self.warmup_duration + end
+
+    def quirks(self, run: int) -> Iterator[Finding]:
+        # its first value is the end of the warmup, or the update after that
+        start = self.warmup_duration - (self._end == float(self.lr_scheduler(0)))
+        yield from of_parts([(self.lr_scheduler, start, FOREVER)], run)
 
 
 def ParamGroupScheduler(schedulers: Sequence[Schedule]) -> dict[int, Schedule]:
@@ -478,7 +518,7 @@ class LambdaStateScheduler(Dialect):
     array([1.  , 0.5 , 0.25])
     """
 
-    conventions = Conventions("function", past="continues")
+    conventions = Conventions("user function", past="continues")
     lambda_obj: Any = function("from the update to the value")
     param_name: str = _name()
 

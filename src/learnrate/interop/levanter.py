@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import random
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from ..errors import ParameterError
 from ..findings import Finding
@@ -32,6 +33,9 @@ _SHAPES: dict[str, dict[str, Any]] = {
     "power": {"batch_size": None, "seq_length": None, "a": 4.6, "b": -0.51},
 }
 """What `type` may be, with its further keys and their defaults; None has no default."""
+
+_WORD = {"inv_sqrt": "inverse square root", "inv_sqrt_decay": "inverse square root", "inv": "inverse time"}
+"""Our words for the shapes that have another one."""
 
 _INT32 = 2**31 - 1
 
@@ -145,7 +149,7 @@ class OptimizerConfig(Dialect):
     array([1.  , 0.5 , 0.25, 1.  , 0.5 ])
     """
 
-    conventions = Conventions("cosine", "t/W", "t >= b", "whole", "ratio")
+    conventions = Conventions("as given", "t/W", "t >= b", "whole", "ratio")
     learning_rate: float = number("\\eta", "rate", "the peak", default=6e-4, ge=0, span=(1e-4, 1.0))
     num_train_steps: int = count("length of the run", least=1)
     min_lr_ratio: float = number(
@@ -154,7 +158,7 @@ class OptimizerConfig(Dialect):
     warmup: float = _part("warmup of the first cycle", 0.01)
     decay: float | None = _part("decay of each cycle; all that the warmup leaves if left out", None, optional=True)
     rewarmup: float = _part("warmup of each later cycle", 0.0)
-    # hides the method of the same name: the library's own word for it comes first
+    # the argument is in `parameters()`; as an attribute it is the method of every schedule (see below)
     cooldown: float | None = _part("a last line to the floor (deprecated)", None, optional=True)  # type: ignore[assignment]
     cycle_length: Any = _part("length of a cycle, or of each cycle", None, optional=True, several=True)
     cycles: Any = declare(_Cycles("n", "", "how many cycles, or where they end", optional=True, several=True), None)
@@ -176,11 +180,17 @@ class OptimizerConfig(Dialect):
             )
         if self._main < 1:
             raise ParameterError(
-                f"{name}.cooldown must leave some of {self.num_train_steps} updates, got {self.cooldown}"
+                f"{name}.cooldown must leave some of {self.num_train_steps} updates, got {self._cooldown}"
             )
         points = self._ends
         if any(after < before for before, after in itertools.pairwise(points)):
             raise ParameterError(f"{name}: cycles must end in order within {self._main} updates, got {points[1:-1]}")
+        goes_on = self._kind in ("inv_sqrt", "inv_sqrt_decay", "power") and not self.num_train_steps - self._main
+        self._differs(shape=_WORD.get(self._kind, self._kind), past="continues" if goes_on else "holds")
+
+    @property
+    def _cooldown(self) -> float | None:
+        return cast(float | None, self.parameters()["cooldown"])
 
     @property
     def horizon(self) -> int | None:
@@ -198,7 +208,7 @@ class OptimizerConfig(Dialect):
     @property
     def _main(self) -> int:
         """The run without its cooldown."""
-        return self.num_train_steps - _updates(self.cooldown or 0, self.num_train_steps)
+        return self.num_train_steps - _updates(self._cooldown or 0, self.num_train_steps)
 
     @property
     def _ends(self) -> tuple[int, ...]:
@@ -287,6 +297,12 @@ class OptimizerConfig(Dialect):
             evidence = {"tokens per update": each, "last update": int(_INT32 // each), "run": run}
             advice = "The library counts the tokens in 32 bits; past them the rate is not a number there. Ours goes on."
             yield Finding("token count overflows", "error", evidence, advice)
+
+
+# A property comes before the argument of the same name that an instance holds.
+OptimizerConfig.cooldown = property(  # type: ignore[assignment]
+    lambda self: functools.partial(Schedule.cooldown, self), doc=Schedule.cooldown.__doc__
+)
 
 
 def _inverse_sqrt(lr: float, warmup: int, timescale: float) -> Schedule:

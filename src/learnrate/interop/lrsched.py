@@ -204,7 +204,7 @@ class inverse_sqrt(Dialect):
     array([0.  , 0.25, 1.  , 0.5 ])
     """
 
-    conventions = Conventions("inverse sqrt", warmup="t/W", past="continues")
+    conventions = Conventions("inverse square root", warmup="t/W", past="continues")
     base_lr: float = _rate("the peak")
     warmup_steps: int = count("length of the warmup", least=1)
 
@@ -243,7 +243,7 @@ class warmup_stable_decay(Dialect):
     array([0.   , 0.5  , 1.   , 1.   , 0.775, 0.325, 0.1  , 0.1  ])
     """
 
-    conventions = Conventions("WSD", warmup="t/W", horizon="whole", floor="rate")
+    conventions = Conventions("warmup-stable-decay", warmup="t/W", horizon="whole", floor="rate")
     base_lr: float = _rate("the peak", ge=0)
     warmup_steps: int = count("length of the warmup", span=(0, 12))
     decay_steps: int = count("length of the decay", span=(0, 12))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
@@ -14,17 +15,30 @@ from ..errors import ParameterError, UsageError
 from ..findings import Finding
 from ..schedule import Schedule
 from ..schedules import Constant, Cosine, Linear, PowerDecay
-from ..spec import choice, number, shorten, unknown
+from ..spec import Choice, choice, declare, flag, number, shorten
 from . import quirks
 from .conventions import Conventions
 from .dialect import Curve, Dialect
 from .fields import LARGEST, count
+from .hints import UnknownHint
 from .reading import Reading
 from .units import Counted, after, ceiling
 
 STYLES = ("constant", "linear", "cosine", "inverse-square-root", "WSD")
 ANNEALS = ("linear", "cosine", "exponential", "minus_sqrt")
 INCREASES = ("constant", "linear", "cosine")
+
+
+_SHAPES = {"inverse-square-root": "inverse square root", "WSD": "warmup-stable-decay"}
+"""Our words for the styles that have another one."""
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class _Anneal(Choice):
+    """One of the curves, or none, which is None; empty text is none too."""
+
+    def read(self, value: Any) -> Any:
+        return None if value is None or (isinstance(value, str) and not value) else super().read(value)
 
 
 class _InverseSqrt(Curve):
@@ -65,7 +79,7 @@ class OptimizerParamScheduler(Dialect):
     array([0.  , 0.05, 0.1 , 0.1 ])
     """
 
-    conventions = Conventions("linear, cosine, WSD, inverse square root", "t/W", "t > b", "whole", "rate", "holds")
+    conventions = Conventions("as given", "t/W", "t > b", "whole", "rate", "holds")
     init_lr: float = number("a", "rate", "where the warmup starts", ge=0, span=(1e-4, 1e-2))
     max_lr: float = number("\\eta", "rate", "the rate after the warmup", ge=0, span=(0.1, 1.0))
     min_lr: float = number("b", "rate", "the lowest rate", ge=0, span=(1e-3, 0.1))
@@ -76,10 +90,12 @@ class OptimizerParamScheduler(Dialect):
     end_wd: float = number("v", "", "the last weight decay", ge=0, span=(1e-2, 0.1))
     wd_incr_steps: float = number("I", "samples", "how long the weight decay changes", ge=0, le=LARGEST, span=(1, 40))
     wd_incr_style: str = choice("", "how the weight decay changes", INCREASES)
+    use_checkpoint_opt_param_scheduler: bool = flag("", "which of two values is loaded; changes no rate", default=True)
+    override_opt_param_scheduler: bool = flag("", "which of two values is loaded; changes no rate", default=False)
     wsd_decay_steps: float | None = number(
         "A", "samples", "length of the annealing of WSD", default=None, ge=0, le=LARGEST, span=(1, 20)
     )
-    lr_wsd_decay_style: str | None = choice("", "the curve of the annealing of WSD", (*ANNEALS, ""), default="")
+    lr_wsd_decay_style: str | None = declare(_Anneal("", "", "the curve of the annealing of WSD", ANNEALS), None)
     increment: int = count("samples per update", 1, least=1, span=(1, 4))
 
     def check(self) -> None:
@@ -102,8 +118,15 @@ class OptimizerParamScheduler(Dialect):
             )
         if self.wd_incr_style != "constant" and not self.wd_incr_steps:
             raise ParameterError(f"{name}.wd_incr_steps must be > 0 samples with style {self.wd_incr_style!r}, got 0")
+        if self.override_opt_param_scheduler and self.use_checkpoint_opt_param_scheduler:
+            raise ParameterError(
+                f"{name}.override_opt_param_scheduler needs use_checkpoint_opt_param_scheduler=False; got both"
+            )
         if self.lr_decay_style == "WSD":
             self._check_anneal(name)
+        style = self.lr_decay_style
+        jumps = style == "inverse-square-root" or (style == "WSD" and not self.wsd_decay_steps)
+        self._differs(shape=_SHAPES.get(style, style), past="jumps" if jumps else "holds")
 
     def _check_anneal(self, name: str) -> None:
         if self.wsd_decay_steps is None:
@@ -240,7 +263,7 @@ def read_mapping(data: Mapping[str, Any], **hints: Any) -> Reading | None:
 def _only(hints: Mapping[str, Any], known: tuple[str, ...]) -> None:
     for hint in hints:
         if hint not in known:
-            raise UsageError(unknown("hint for Megatron", hint, list(known)))
+            raise UnknownHint("Megatron", hint, known)
 
 
 def _refuse(rule: str) -> NoReturn:
@@ -309,14 +332,15 @@ def _scheduler_of(arguments: Mapping[str, Any]) -> OptimizerParamScheduler:
             wd_incr_steps=whole * factor,
             wd_incr_style=arguments["weight_decay_incr_style"],
             wsd_decay_steps=None if anneal is None else anneal * factor,
-            lr_wsd_decay_style=arguments["lr_wsd_decay_style"] or "",
+            lr_wsd_decay_style=arguments["lr_wsd_decay_style"],
             increment=batch,
         )
     except (ParameterError, TypeError) as error:
         raise UsageError(f"Megatron arguments: {error}") from None
 
 
-_KEPT = [name for name in OptimizerParamScheduler.kinds if name != "increment"]
+_LOADING = ("use_checkpoint_opt_param_scheduler", "override_opt_param_scheduler")
+_KEPT = [name for name in OptimizerParamScheduler.kinds if name not in ("increment", *_LOADING)]
 
 
 def _read_state(state: Mapping[str, Any], hints: Mapping[str, Any]) -> Reading:

@@ -58,7 +58,7 @@ class step_decay(Dialect):
     array([0.1  , 0.1  , 0.05 , 0.025])
     """
 
-    conventions = Conventions("steps", boundary="t >= b", past="continues")
+    conventions = Conventions("step", boundary="t >= b", past="continues")
     init: float = _rate("the value at t = 0")
     decay_rate: float = _factor()
     step_size: int = count("how long each stair is", least=1)
@@ -106,7 +106,7 @@ class join_schedules(Dialect):
     array([0.  , 0.75, 1.  , 0.5 , 0.  ])
     """
 
-    conventions = Conventions("join", boundary="t >= b")
+    conventions = Conventions("sequence", boundary="t >= b")
     schedules: Sequence[Schedule] = schedules("the schedules, in order, or functions of the update", functions=True)
     boundaries: Sequence[int] = counts("where the next schedule takes over, one fewer than there are", empty=True)
 

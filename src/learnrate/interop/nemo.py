@@ -256,7 +256,7 @@ class WarmupHoldAnnealOneMinusSquareRoot(_Policy):
     array([1.   , 0.5  , 0.134])
     """
 
-    conventions = Conventions("wsd", "(t+1)/(W+1)", "t >= b", "whole", "clipped")
+    conventions = Conventions("warmup-stable-decay", "(t+1)/(W+1)", "t >= b", "whole", "clipped")
     max_steps: int = _total()
     min_lr: float = _floor()
     warmup_steps: int | None = _steps("warmup")
@@ -288,7 +288,7 @@ class WarmupHoldAnnealLinear(_Policy):
     array([1. , 0.7, 0. ])
     """
 
-    conventions = Conventions("wsd", "(t+1)/(W+1)", "t >= b", "whole", "rate")
+    conventions = Conventions("warmup-stable-decay", "(t+1)/(W+1)", "t >= b", "whole", "rate")
     max_steps: int = _total()
     min_lr: float = _floor()
     warmup_steps: int | None = _steps("warmup")
@@ -366,7 +366,7 @@ class SquareRootAnnealing(_Policy):
     array([1.   , 0.764, 0.5  , 0.   ])
     """
 
-    conventions = Conventions("square root", "(t+1)/(W+1)", "", "whole", "clipped")
+    conventions = Conventions("polynomial", "(t+1)/(W+1)", "", "whole", "clipped")
     max_steps: int = _total()
     min_lr: float = _floor()
     warmup_steps: int | None = _steps("warmup")
@@ -434,7 +434,7 @@ class NoamAnnealing(_Policy):
     array([0.125, 0.125, 0.5  , 0.25 ])
     """
 
-    conventions = Conventions("noam", "other", "", "", "clipped", "continues")
+    conventions = Conventions("inverse square root", "other", "", "", "clipped", "continues")
     d_model: int = count("width of the model", least=1, span=(1, 512))
     warmup_steps: int | None = _steps("warmup")
     warmup_ratio: float | None = _ratio("warmup")
@@ -457,7 +457,7 @@ class NoamAnnealing(_Policy):
         return ramp.cut(warmup + 1) >> Constant(self.min_lr)
 
     def quirks(self, run: int) -> Iterator[Finding]:
-        yield from quirks.late(self, run)
+        yield from quirks.first_twice(self, run)
 
 
 class NoamHoldAnnealing(_Policy):
@@ -520,7 +520,7 @@ class InverseSquareRootAnnealing(_Policy):
     array([0.2  , 0.4  , 0.8  , 1.   , 0.913, 0.542, 0.   ])
     """
 
-    conventions = Conventions("inverse sqrt", "(t+1)/(W+1)", "", "whole", "", "jumps")
+    conventions = Conventions("inverse square root", "(t+1)/(W+1)", "", "whole", "", "jumps")
     max_steps: int = _total()
     min_lr: float = _floor()
     warmup_steps: int | None = _steps("warmup")
@@ -543,7 +543,7 @@ class T5InverseSquareRootAnnealing(_Policy):
     array([0.5 , 0.5 , 0.25, 0.  ])
     """
 
-    conventions = Conventions("inverse sqrt", "", "t > b", "whole", "", "jumps")
+    conventions = Conventions("inverse square root", "", "t > b", "whole", "", "jumps")
     max_steps: int = _total()
     min_lr: float = _floor()
     constant_steps: int | None = count("updates at 1 / sqrt(constant_steps)", None, least=1)

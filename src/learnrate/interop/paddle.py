@@ -34,8 +34,9 @@ from ..spec import Kind, Number, choice, declare, flag, number, numbers, shorten
 from .conventions import Conventions
 from .dialect import DIALECTS, Curve, Dialect, listener
 from .fields import count, counts, function
+from .hints import UnknownHint
 from .onecycle import corners, one_cycle
-from .quirks import misses_peak, past_end
+from .quirks import misses_peak, of_parts, past_end, stops
 from .reading import Reading
 
 
@@ -164,6 +165,10 @@ class PolynomialDecay(Dialect):
     power: float = number("p", "", "how fast it falls at first", default=1.0, gt=0, le=100, span=(0.3, 4))
     cycle: bool = flag("c", "whether the end moves on when it is passed", default=False)
 
+    def check(self) -> None:
+        if self.cycle:
+            self._differs(past="restarts")
+
     def meaning(self) -> Schedule:
         if self.cycle:
             return _Sawtooth(self.learning_rate, self.end_lr, self.decay_steps, self.power)
@@ -231,8 +236,8 @@ class LinearWarmup(Dialect):
         if run > self.warmup_steps and abs(after - self.end_lr) > 1e-9 * self.end_lr:
             evidence = {"update": self.warmup_steps, "end_lr": self.end_lr, "rate there": after}
             yield Finding("jumps", "warning", evidence, "Make end_lr the rate that follows the warmup.")
-        if isinstance(self.learning_rate, Dialect):
-            yield from self.learning_rate.quirks(max(run - self.warmup_steps, 0))
+        if isinstance(self.learning_rate, Schedule):
+            yield from of_parts([(self.learning_rate, self.warmup_steps, FOREVER)], run)
 
 
 class ExponentialDecay(Dialect):
@@ -301,7 +306,7 @@ class LambdaDecay(Dialect):
     0.45125
     """
 
-    conventions = Conventions("function", past="continues")
+    conventions = Conventions("user function", past="continues")
     learning_rate: float = _base()
     lr_lambda: Callable[[Any], Any] = function("from an update to a factor")
 
@@ -337,7 +342,7 @@ class MultiplicativeDecay(Dialect):
     array([0.5  , 0.25 , 0.125])
     """
 
-    conventions = Conventions("function", past="continues")
+    conventions = Conventions("user function", past="continues")
     learning_rate: float = _base()
     lr_lambda: Callable[[Any], Any] = function("from an update to what the rate is multiplied by")
 
@@ -430,7 +435,10 @@ class OneCycleLR(Dialect):
         yield from misses_peak(
             self, self.max_learning_rate, run, "Make phase_pct * total_steps whole: the peak is one update before it."
         )
-        yield from past_end(self, self.total_steps - 1, run, "Make total_steps at least one more than the run.")
+        advice = "Make total_steps at least one more than the run."
+        yield from past_end(self, self.total_steps - 1, run, advice)
+        # a last leg without updates divides by 0 one update before the library refuses to go on
+        yield from stops(int(self.meaning().length) + 1, run, advice)
 
 
 @dataclasses.dataclass(eq=False, repr=False)
@@ -543,7 +551,7 @@ def read_object(obj: Any, **hints: Any) -> Reading:
     """The schedule of a live paddle scheduler; `updates=` samples one with a function, which cannot be read."""
     for key in hints:
         if key != "updates":
-            raise UsageError(unknown("hint for a paddle scheduler", key, ["updates"]))
+            raise UnknownHint("a paddle scheduler", key, ["updates"])
     name = type(obj).__name__
     if name == "ReduceOnPlateau":
         names = ("mode", "factor", "patience", "threshold", "threshold_mode", "cooldown", "min_lr", "epsilon")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
+import functools
 import importlib
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +15,8 @@ from ..findings import Finding
 from ..schedule import Schedule
 from ..spec import shorten
 from .dialect import library_of
+from .hints import only, reached
+from .sampling import sampled
 from .writing import Written
 
 OBJECTS = {
@@ -35,9 +39,13 @@ MAPPINGS = ("deepspeed", "keras", "mmengine", "megatron", "timm", "transformers"
 
 READABLE = (
     "schedules of learnrate and what `write` returned; "
-    f"live schedulers of {', '.join(sorted({*OBJECTS} - {'megatron', 'optax'}))}; "
-    f"configs and states (mappings) of {', '.join(sorted(MAPPINGS))}"
+    f"live schedulers and schedules of {', '.join(sorted(OBJECTS))}; "
+    f"configs and states (mappings, argparse.Namespace) of {', '.join(sorted(MAPPINGS))}; "
+    "functions of your own with sample=N"
 )
+
+_CARRIED = ("update",)
+"""The hints for a schedule of ours, which says everything but how far it is."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,13 +81,17 @@ def read(obj: Any, **hints: Any) -> Reading:
     >>> read(Linear(0, 1, 10)).schedule
     Linear(0.0, 1.0, 10)
     """
-    if isinstance(obj, Schedule):
-        return Reading(obj)
-    if isinstance(obj, Written):
-        return Reading(obj.schedule)
+    if isinstance(obj, (Schedule, Written)):
+        only(hints, "a schedule of learnrate", _CARRIED)
+        return Reading(obj if isinstance(obj, Schedule) else obj.schedule, reached(hints.get("update", 0)))
     carried = getattr(obj, "schedule", None)
     if callable(obj) and isinstance(carried, Schedule):  # a hook of ours carries its schedule
-        return Reading(carried)
+        only(hints, "a hook of learnrate", ("sample", *_CARRIED))
+        if hints.get("sample") is not None:
+            return _function(carried, hints)
+        return Reading(carried, reached(hints.get("update", 0)))
+    if isinstance(obj, argparse.Namespace):
+        obj = vars(obj)
     name = _reader_of(obj)
     if name is not None:
         return importlib.import_module(f"{__package__}.{name}").read_object(obj, **hints)  # type: ignore[no-any-return]
@@ -89,8 +101,25 @@ def read(obj: Any, **hints: Any) -> Reading:
             if found is not None:
                 return found  # type: ignore[no-any-return]
         raise UsageError(f"no library's config or state has the keys {shorten(sorted(map(str, obj)), 200)}; {_known()}")
+    if callable(obj) and not isinstance(obj, type):
+        return _function(obj, hints)
     hint = "; text is read with learnrate.parse" if isinstance(obj, str) else ""
     raise UsageError(f"read does not know {shorten(obj)}, which is of {type(obj)}{hint}; {_known()}")
+
+
+def _function(function: Any, hints: Mapping[str, Any]) -> Reading:
+    """The values of a function of the user's own."""
+    only(hints, "a function of your own", ("sample", "update"))
+    if hints.get("sample") is None:
+        raise UsageError(
+            f"{shorten(function)} is a function of your own, which holds no schedule that can be read; sample=N takes "
+            "its values at N updates, read(function, sample=N), and learnrate.Function(function) calls it as it is"
+        )
+    updates = hints["sample"]
+    advice = "After the last sampled update its rate is held."
+    schedule = sampled(function, updates)
+    notes = (Finding("sampled", "note", {"updates": updates}, advice),)
+    return Reading(schedule, reached(hints.get("update", 0)), notes=notes)
 
 
 def _known() -> str:
@@ -107,7 +136,10 @@ def _reader_of(obj: Any) -> str | None:
         package = own if own in OBJECTS else cls.__module__.partition(".")[0]
         if package in OBJECTS:
             return OBJECTS[package]
-    package = str(getattr(obj, "__module__", "")).partition(".")[0]
+    function = obj
+    while isinstance(function, functools.partial):
+        function = function.func
+    package = str(getattr(function, "__module__", "")).partition(".")[0]
     return OBJECTS.get(package) if callable(obj) else None
 
 

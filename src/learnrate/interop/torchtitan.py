@@ -13,7 +13,7 @@ from .conventions import Conventions
 from .dialect import Curve, Dialect
 from .fields import base_rate, count
 from .progress import Line
-from .quirks import past_end
+from .quirks import past_end, stops
 
 
 class _Root(Curve):
@@ -41,7 +41,7 @@ class LRScheduler(Dialect):
     array([ 0.5  ,  1.   ,  1.   ,  1.   ,  0.775,  0.325,  0.1  , -0.125])
     """
 
-    conventions = Conventions("WSD", warmup="(t+1)/W", horizon="whole", floor="ratio", past="negative")
+    conventions = Conventions("warmup-stable-decay", warmup="(t+1)/W", horizon="whole", floor="ratio", past="negative")
     training_steps: int = count("the updates of the run", least=1)
     warmup_steps: int = count("length of the warmup; no longer than the run", 200, span=(0, 20))
     total_steps: int | None = number(
@@ -77,6 +77,10 @@ class LRScheduler(Dialect):
         return (Line if self.decay_type == "linear" else _Root)(1.0, self.min_lr_factor, updates)
 
     def quirks(self, run: int) -> Iterator[Finding]:
+        _, decay = self._phases
+        if not decay:
+            advice = "torchtitan asserts that its decay has updates; give total_steps at least one more than the run."
+            yield from stops(self.horizon, run, advice)
         advice = "torchtitan's decay goes on past its end; give total_steps the length of the run."
         yield from past_end(self, self.horizon, run, advice)
 

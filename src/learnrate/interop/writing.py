@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..clock import FOREVER, Clock
+from ..clock import FOREVER
 from ..errors import (
     FormulaError,
     LearnrateError,
@@ -21,7 +21,7 @@ from ..errors import (
 )
 from ..formula import LATEST
 from ..schedule import Schedule, first_difference
-from ..spec import shorten, unknown
+from ..spec import Number, shorten, unknown
 from .dialect import Dialect, library_of
 
 TARGETS = ("torch", "optax", "keras", "transformers", "timm", "deepspeed", "megatron", "python")
@@ -49,11 +49,8 @@ PLACES = {
 }
 """Where a library keeps its schedules, for the sentence that names one; by default right below the package."""
 
-EXTRAS = {"torch": "torch", "keras": "keras", "jax": "jax", "optax": "jax"}
-"""Which extra brings a package; the others come by their own name."""
-
-_EXTRAS = {"torch": "torch", "keras": "keras", "optax": "jax", "transformers": "transformers"}
-"""The extra of ours that brings a library, where one does."""
+EXTRAS = {"torch": "torch", "keras": "keras", "jax": "jax", "optax": "jax", "transformers": "transformers"}
+"""Which extra of ours brings a package; the others come by their own name."""
 
 TOLERANCE = 1e-12
 
@@ -130,10 +127,7 @@ def write(schedule: Schedule, to: str, *, code: bool = False, **context: Any) ->
         raise UsageError(f"write takes a schedule, got {shorten(schedule)}; {hint}")
     if not schedule.bound:
         raise UnboundError(f"{shorten(schedule, 200)} has no length in updates yet; bind it with .over(total)")
-    if context.get("updates") is not None:
-        context["updates"] = Clock(context["updates"]).total
-        if context["updates"] < 1:
-            raise ParameterError("updates must be >= 1 updates, got 0: a run of none tells no schedules apart")
+    _check_context(to, context)
     if to == "python":
         return _written(_plain(schedule), code)
     if not _is_name_of(schedule, to):
@@ -142,6 +136,18 @@ def write(schedule: Schedule, to: str, *, code: bool = False, **context: Any) ->
     own = _own(schedule, to, context, misses)
     made = _hook(schedule, to, context, misses) if own is None else own
     return _written(made, code)
+
+
+def _check_context(to: str, context: dict[str, Any]) -> None:
+    known = ["code", "optimizer", "updates", *["config"] * (to == "transformers")]
+    for name in context:
+        if name not in known:
+            raise UsageError(unknown("argument of write", name, known))
+    if context.get("updates") is not None:
+        try:
+            context["updates"] = Number("", "updates", "", ge=1, whole=True, le=2**53).read(context["updates"])
+        except ValueError as rule:
+            raise ParameterError(f"updates must {rule}") from None
 
 
 class _Plan(NamedTuple):
@@ -192,7 +198,7 @@ def _own(schedule: Schedule, to: str, context: dict[str, Any], misses: list[_Mis
             if update is not None:
                 misses.append(_Miss(candidate, update))
                 continue
-        says = f"{place(candidate)}, exact {_when(None if candidate is schedule else updates)}"
+        says = f"{place(candidate)}, exact {_when(updates, candidate)}"
 
         def build(found: Dialect = candidate) -> Any:
             return library.build(found, **context)
@@ -229,8 +235,14 @@ def _hook(schedule: Schedule, to: str, context: dict[str, Any], misses: list[_Mi
     return _Plan(make, source, False, f"{HOOKS.get(to, 'a hook')}: {why}", schedule)
 
 
-def _when(updates: int | None) -> str:
-    return "at every update" if updates is None else f"for the {updates} updates of the run"
+def _when(updates: int | None, named: Dialect | None = None) -> str:
+    """How far what is written was compared; a recording, and what the library ends with an error, goes to its end."""
+    if updates is not None:
+        return f"for the {updates} updates of the run"
+    recorded = not getattr(named, "closed", True)
+    if named is not None and (recorded or named.conventions.past == "raises"):
+        return f"for {'the' if recorded else 'its'} {named.horizon} updates{' that are recorded' * recorded}"
+    return "at every update"
 
 
 def _reason(to: str, misses: list[_Miss], when: str) -> str:
@@ -293,10 +305,7 @@ def library(name: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         missing = (error.name or name).partition(".")[0]
-        absent = MissingExtra(missing, EXTRAS.get(missing, missing))
-        if missing not in EXTRAS:
-            absent.msg = f"{missing} is not installed; run: pip install {missing}"
-        raise absent from error
+        raise MissingExtra(missing, EXTRAS.get(missing)) from error
 
 
 def _library_module(to: str) -> Any:

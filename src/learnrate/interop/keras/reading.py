@@ -10,6 +10,7 @@ from ...notation import from_json
 from ...schedule import Schedule
 from ...schedules import Constant
 from ...spec import shorten, unknown
+from ..hints import only, reached
 from ..reading import Reading
 from ..sampling import sampled
 from . import schedules as own
@@ -30,35 +31,65 @@ def read_object(
     A callback that listens gives a rule; the rate it multiplies is that of its model's optimizer, or `lr=`.
     `sample=N` takes the values of N updates of any schedule instead.
     """
+    given = {"sample": sample, "update": update, "lr": lr} | hints
+    given = {name: value for name, value in given.items() if value is not None}
     if hasattr(obj, "iterations"):
+        only(given, "an optimizer of Keras", ("sample", "update"))
         return _optimizer(obj, sample, update)
     if {*_PLATEAU} <= {*dir(obj)}:
+        only(given, "ReduceLROnPlateau of Keras", ("lr",))
         return _plateau(obj, lr)
+    only(given, "a schedule of Keras", ("sample", "update"))
     if sample is not None:
-        return Reading(sampled(lambda t: _float(obj(t)), sample), update or 0)
+        return Reading(sampled(lambda t: _float(obj(t)), sample), reached(update or 0))
     if hasattr(obj, "on_epoch_begin"):
         raise UsageError(
             f"{type(obj).__name__} calls a function of your own, which cannot be read; "
             "give it to learnrate.interop.keras.LearningRateScheduler(function, updates_per_epoch=...)"
         )
+    return Reading(_schedule(obj), reached(update or 0))
+
+
+def _schedule(obj: Any) -> Schedule:
+    """What a live schedule says; what is not Keras's own cannot be seen."""
+    carried = getattr(obj, "schedule", None)
+    if isinstance(carried, Schedule):
+        return carried
     name = type(obj).__name__
-    if not type(obj).__module__.startswith("keras.") or name not in NAMES:
+    if not type(obj).__module__.startswith("keras."):
         raise UsageError(f"{name} is a class of your own, whose formula cannot be seen; {_SAMPLE}")
-    return Reading(_made(name, obj.get_config()), update or 0)
+    if name not in NAMES:
+        raise UsageError(f"{name} is no schedule of Keras that can be read: {', '.join(NAMES)} are; {_SAMPLE}")
+    return _made(name, obj.get_config())
+
+
+def _require_update(rate: Any) -> None:
+    """A function that is no schedule is called without the update: it has no curve."""
+    if not any(cls.__name__ == "LearningRateSchedule" for cls in type(rate).__mro__):
+        raise UsageError(
+            f"learning_rate is {shorten(rate)}, a function of your own that Keras calls without the update, so that "
+            "no curve can be read or sampled; a curve is a keras.optimizers.schedules.LearningRateSchedule"
+        )
 
 
 def _optimizer(optimizer: Any, sample: int | None, update: int | None) -> Reading:
-    reached = int(_float(optimizer.iterations)) if update is None else update
+    made = int(_float(optimizer.iterations)) if update is None else reached(update)
+    while hasattr(optimizer, "inner_optimizer"):  # one that scales the loss has another inside
+        optimizer = optimizer.inner_optimizer
+    rate = vars(optimizer).get("_learning_rate")
     if sample is not None:
-        function = vars(optimizer).get("_learning_rate")
-        if not callable(function):
+        if not callable(rate) or hasattr(rate, "assign"):
             raise UsageError("this optimizer has no schedule to sample: its rate is a number")
-        return Reading(sampled(lambda t: _float(function(t)), sample), reached)
-    rate = optimizer.learning_rate
-    if hasattr(rate, "assign"):  # a variable: no schedule drives it
-        return Reading(Constant(_float(rate)), reached)
-    config = optimizer.get_config()
-    return Reading(_rate(config.get("learning_rate"), f"{type(optimizer).__name__}.learning_rate"), reached)
+        _require_update(rate)
+        return Reading(sampled(lambda t: _float(rate(t)), sample), made)
+    if callable(rate) and not hasattr(rate, "assign"):
+        where = f"{type(optimizer).__name__}.learning_rate"
+        _require_update(rate)
+        try:
+            return Reading(_schedule(rate), made)
+        except UsageError as error:
+            raise UsageError(f"{where}: {error}") from None
+    return Reading(Constant(_float(optimizer.learning_rate)), made)  # a variable: no schedule drives it
 
 
 def _plateau(callback: Any, lr: float | None) -> Reading:
@@ -87,9 +118,11 @@ def read_mapping(data: Mapping[str, Any], *, update: int = 0, **hints: Any) -> R
         return None
     name, config = data["class_name"], data["config"]
     if name in NAMES or _is_ours(data):
-        return Reading(_rate(data, "config"), update)
+        only(hints, "a config of Keras", ("update",))
+        return Reading(_rate(data, "config"), reached(update))
     if "learning_rate" in config:
-        return Reading(_rate(config["learning_rate"], "config.learning_rate"), update)
+        only(hints, "a config of Keras", ("update",))
+        return Reading(_rate(config["learning_rate"], "config.learning_rate"), reached(update))
     if str(data.get("module", "")).startswith("keras.optimizers.schedules"):
         raise UsageError(unknown("class_name in keras.optimizers.schedules", name, list(NAMES)))
     return None

@@ -100,7 +100,7 @@ class PiecewiseConstantDecay(Dialect):
     array([1. , 1. , 0.1])
     """
 
-    conventions = Conventions("steps", boundary="t > b")
+    conventions = Conventions("piecewise constant", boundary="t > b")
     boundaries: Sequence[float] = numbers(
         "b", "updates", "the last update of each value", rising=True, ge=0, le=LARGEST, span=(1, 40)
     )
@@ -163,6 +163,10 @@ class PolynomialDecay(Dialect):
     power: float = number("p", "", "power of what is left", default=1.0, ge=0, le=100, span=(0.3, 4))
     cycle: bool = flag("c", "rise again past the end", default=False)
     name: str = _name("PolynomialDecay")
+
+    def check(self) -> None:
+        if self.cycle and self.power:
+            self._differs(past="restarts")
 
     def meaning(self) -> Schedule:
         start, end, steps = self.initial_learning_rate, self.end_learning_rate, self.decay_steps

@@ -12,6 +12,7 @@ from ...schedule import Schedule
 from ...schedules import Constant
 from ...spec import shorten, unknown
 from ..dialect import DIALECTS, LISTENERS, Dialect
+from ..hints import UnknownHint
 from ..reading import Reading
 from .schedulers import ReduceOnPlateauLR
 from .stacking import Scheduler, param_scheduler
@@ -33,7 +34,7 @@ def _classes() -> dict[str, type[Scheduler]]:
 def _checked(hints: Mapping[str, Any]) -> Mapping[str, Any]:
     for key in hints:
         if key not in HINTS:
-            raise UsageError(unknown("hint for mmengine schedulers", key, list(HINTS)))
+            raise UnknownHint("mmengine schedulers", key, HINTS)
     return hints
 
 
@@ -121,7 +122,7 @@ def read_object(obj: Any, **hints: Any) -> Reading:
     """
     for key in hints:
         if key not in ("epoch_length", "stack"):
-            raise UsageError(unknown("hint for a live mmengine scheduler", key, ["epoch_length", "stack"]))
+            raise UnknownHint("a live mmengine scheduler", key, ["epoch_length", "stack"])
     several = list(hints.get("stack", [obj]))
     rules = [one for one in several if type(one).__name__ == "ReduceOnPlateauLR"]
     acting = [one for one in several if type(one).__name__ != "ReduceOnPlateauLR"]

@@ -70,7 +70,7 @@ def _eta(help: str) -> Any:
 
 
 def _gamma(default: Any = 0.1) -> Any:
-    return number("\\gamma", "", "what it is multiplied by", default=default, gt=0, le=1000, span=(0.1, 1.1))
+    return number("\\gamma", "", "what it is multiplied by", default=default, ge=0, le=1000, span=(0.1, 1.1))
 
 
 def _one_floor(self: Any, required: bool) -> None:
@@ -122,7 +122,7 @@ class ConstantLR(Scheduler):
     array([0.1, 1. , 1. , 1. ])
     """
 
-    conventions = Conventions("constant factor", boundary="t + 1 >= b", horizon="whole")
+    conventions = Conventions("piecewise constant", boundary="t + 1 >= b", horizon="whole")
     factor: float = _factor("share of the rate in the window", 1 / 3)
     begin: float = _begin()
     end: float = _end()
@@ -184,7 +184,7 @@ class PolyLR(Scheduler):
 
     conventions = Conventions("polynomial", horizon="whole", floor="rate")
     eta_min: float = number("m", "rate", "the rate at the end", default=0.0, span=(1e-5, 1e-3))
-    power: float = number("p", "", "how fast it falls at first", default=1.0, gt=0, le=100, span=(0.3, 4))
+    power: float = number("p", "", "how fast it falls at first", default=1.0, ge=0, le=100, span=(0.3, 4))
     begin: float = _begin()
     end: float = _end()
     by_epoch: bool = _by_epoch()
@@ -195,6 +195,8 @@ class PolyLR(Scheduler):
     def alone(self, now: float, base: float) -> Schedule:
         if self.iterations == 0:
             return Constant(now, 0)
+        if self.power == 0:
+            return Constant(now, self.iterations)
         return Polynomial(now, self.eta_min, self.iterations, self.power)
 
     def step(self, k: int, now: float, base: float) -> float:
@@ -228,7 +230,7 @@ class ExponentialLR(Scheduler):
     lr: float = base_rate()
 
     def alone(self, now: float, base: float) -> Schedule:
-        return growth(now, self.gamma)
+        return growth(now, self.gamma) if self.gamma else PiecewiseConstant([now, 0.0], [1])
 
     def step(self, k: int, now: float, base: float) -> float:
         return now * self.gamma if k else now
@@ -261,6 +263,8 @@ class StepLR(Scheduler):
         return self.step_size * self.times
 
     def alone(self, now: float, base: float) -> Schedule:
+        if self.gamma == 0:
+            return PiecewiseConstant([now, 0.0], [self._period()])
         if self.gamma <= 1:
             return Step(now, self.gamma, self._period())
         return NaturalExponential(now, -math.log(self.gamma) / self._period()).every(self._period())
@@ -277,7 +281,7 @@ class MultiStepLR(Scheduler):
     """
 
     conventions = Conventions("multi-step", boundary="t >= b")
-    milestones: Sequence[int] = counts("steps from which a further factor applies")
+    milestones: Sequence[int] = counts("steps from which a further factor applies", empty=True)
     gamma: float = _gamma()
     begin: float = _begin()
     end: float = _end()
@@ -290,13 +294,18 @@ class MultiStepLR(Scheduler):
         return sorted(place * self.times for place in self.milestones)
 
     def alone(self, now: float, base: float) -> Schedule:
-        return MultiStep(now, self._places(), self.gamma)
+        places = self._places()
+        if self.gamma == 0 and places and places[0]:
+            return PiecewiseConstant([now, 0.0], places[:1])
+        if self.gamma == 0 or not places:
+            return Constant(0.0 if places else now)
+        return MultiStep(now, places, self.gamma)
 
     def step(self, k: int, now: float, base: float) -> float:
         return float(now * self.gamma ** self._places().count(k))
 
     def lasts(self) -> int | None:
-        return max(self._places()) or None if self.window.steps is None else None
+        return max(self._places(), default=0) or None if self.window.steps is None else None
 
 
 class CosineAnnealingLR(Scheduler):

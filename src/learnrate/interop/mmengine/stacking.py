@@ -11,13 +11,18 @@ from ...errors import ParameterError
 from ...findings import Finding
 from ...schedule import Schedule
 from ...schedules import Constant, Interpolation
-from ...spec import shorten
+from ...spec import arguments, shorten
 from ..conventions import Conventions
 from ..dialect import Curve, Dialect
 from ..fields import base_rate, count, schedule, schedules
+from ..quirks import of_parts
 
 INF = 1_000_000_000
 """mmengine's own "never", as the default of `end`."""
+
+
+VALUES = ("ends above its floor", "negative past the end", "peak never reached", "rises past the end")
+"""The findings that are about the rate which a scheduler makes alone."""
 
 
 class Window(NamedTuple):
@@ -57,6 +62,32 @@ class Scheduler(Dialect):
     def _register(cls) -> None:
         if cls.__module__ != __name__:  # this one is what they share
             super()._register()
+
+    @classmethod
+    def _assigned(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """By position, in the library's order: `last_step` before `by_epoch` (before `begin` in MultiStepLR), `verbose`
+        after it. `convert_to_iter_based` says in words that there is an `epoch_length`.
+        """
+        names = list(cls.kinds)
+        at = names.index("begin" if "milestones" in names else "by_epoch")
+        args, named = args[:at] + args[at + 1 :], args[at : at + 1]
+        verbose = names.index("by_epoch") + 1
+        args = args[:verbose] + args[verbose + 1 :]
+        if named and "last_step" in kwargs:
+            raise ParameterError(f"{cls.__name__}.last_step is given twice, by position and by name")
+        kwargs = kwargs | ({"last_step": named[0]} if named else {})
+        convert = kwargs.pop("convert_to_iter_based", None)
+        values = super()._assigned(args, kwargs)
+        length = values.get("epoch_length")
+        if convert not in (None, True, False) or (convert is not None and convert != (length is not None)):
+            raise ParameterError(
+                f"{cls.__name__}.convert_to_iter_based must be True with epoch_length (updates per epoch), and False "
+                f"without it, got {shorten(convert)} and {shorten(length)}"
+            )
+        return values
+
+    def __repr__(self) -> str:
+        return f"{self.full_name()}({arguments(self, positional=2)})"
 
     @property
     def window(self) -> Window:
@@ -292,6 +323,9 @@ class param_scheduler(Dialect):
     def parts(self) -> list[Scheduler]:
         return [part for part in self.schedulers if isinstance(part, Scheduler)]
 
+    def _based(self, part: Scheduler) -> Scheduler:
+        return part if part.base == self.lr else part.replace(**{part.parameter: self.lr})
+
     def meaning(self) -> Schedule:
         return stacked(self.parts, self.lr, self.record)
 
@@ -306,7 +340,15 @@ class param_scheduler(Dialect):
         for part in self.parts:
             acting.append(_Acting(part, base))
             base = part.rebased(base)
-        for group in _groups(acting):
+        groups = list(_groups(acting))
+        starts = [min(one.window.first for one in group) for group in groups]
+        for group, stop in zip(groups, [*starts[1:], FOREVER], strict=True):
+            for one in group:
+                others = [other.window.stop for other in group if other is not one]
+                for finding in of_parts([(self._based(one.scheduler), 0, stop)], run):
+                    # what it does to the rate alone shows once no other one moves it
+                    if finding.name not in VALUES or max(others, default=0) <= finding.evidence.get("end", 0):
+                        yield finding
             if len(group) > 1 and not _multiply(group):
                 reach = _reach(group, self.record)
                 evidence = {"schedulers": len(group), "replayed": reach, "run": run}

@@ -28,6 +28,14 @@ class _Given(Number):
         return Number.draw(dataclasses.replace(self, optional=False), rng)
 
 
+@dataclasses.dataclass(eq=False, repr=False)
+class _Older(Number):
+    """A number by a name of the past; tests draw the newer one."""
+
+    def draw(self, rng: random.Random) -> Any:
+        return None
+
+
 def _maybe(unit: str, help: str, default: float | None = None, **rules: Any) -> Any:
     return declare(Number("q", unit, help, optional=True, **rules), default)
 
@@ -37,7 +45,7 @@ def _units() -> Any:
 
 
 def _total() -> Any:
-    kind = _Given("T", "", "length of the run, in units", optional=True, ge=1, le=LARGEST, whole=True, span=(1, 40))
+    kind = _Given("T", "", "length of the run, in units", optional=True, ge=1, le=LARGEST, whole=True, span=(8, 40))
     return declare(kind, None)
 
 
@@ -53,7 +61,12 @@ def _tokens() -> Any:
 
 
 def _length(noun: str) -> Any:
-    return count(f"length of the {noun}, in units", None)
+    return count(f"length of the {noun}, in units", None, span=(1, 12))
+
+
+def _older(noun: str) -> Any:
+    help = f"length of the {noun} (an older name)"
+    return declare(_Older("n", "updates", help, optional=True, ge=0, le=LARGEST, whole=True), None)
 
 
 def _fraction(noun: str, default: float | None = None) -> Any:
@@ -61,7 +74,7 @@ def _fraction(noun: str, default: float | None = None) -> Any:
 
 
 def _minimum(noun: str) -> Any:
-    return number("m", "rate", f"the rate at the {noun}", default=0.0, ge=0, span=(1e-6, 1e-3))
+    return number("m", "rate", f"the rate at the {noun}", default=0.0, ge=0, span=(1e-7, 1e-6))
 
 
 def _alpha() -> Any:

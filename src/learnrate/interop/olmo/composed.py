@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...errors import ParameterError
+from ...findings import Finding
 from ...schedule import Schedule
 from ...schedules import Constant, Cosine, Linear
 from ...spec import Declared, FrozenDict, Kind, Number, Numbers, choice, declare, shorten
 from ..conventions import Conventions
 from ..fields import base_rate, count, counts, schedules
+from ..quirks import of_parts, stops
 from .base import _chain, _first, _fraction, _length, _maybe, _minimum, _Scheduler, _tokens, _total, _units
 
 
@@ -36,7 +38,7 @@ class WSDS(_Scheduler):
     array([0. , 0.5, 1. , 1. , 0.5, 0. , 1. , 1. , 0.5, 0. ])
     """
 
-    conventions = Conventions("wsd", "t/W", "t > b", "per cycle", "rate")
+    conventions = Conventions("warmup-stable-decay", "t/W", "t > b", "per cycle", "rate")
     period_lengths: Sequence[int] = counts("length of each period, in units", least=1)
     period_lr_multipliers: Sequence[float] | None = declare(
         _Multipliers("m", "", "what each period's rate is multiplied by", Number("m", "", "", gt=0)), None
@@ -244,6 +246,15 @@ class SequentialScheduler(_Scheduler):
     tokens_per_update: int | None = _tokens()
     lr: float = base_rate()
 
+    @classmethod
+    def _assigned(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """`schedulers_max_steps` is the older name of `schedulers_max`, which comes first where both are given."""
+        given = dict(kwargs)
+        older = given.pop("schedulers_max_steps", None)
+        if older is not None and len(args) < 2 and given.get("schedulers_max") is None:
+            given["schedulers_max"] = older
+        return super()._assigned(args, given)
+
     def check(self) -> None:
         super().check()
         for index, part in enumerate(self.schedulers):
@@ -271,3 +282,25 @@ class SequentialScheduler(_Scheduler):
             lr, left, first = float(rates(limit)), left - limit, 1
         rates = _overridden(self, _chain(*parts))
         return rates.cut(self._whole)
+
+    def _placed(self) -> Iterator[tuple[Schedule, int, float]]:
+        """The parts as the trainer counts for them, each from its own first update to the last at which it is asked."""
+        each, lr, done = self._each, self.lr, 0
+        end = self.override_decay["start"] if self.override_decay else self._whole + 1
+        limits = [*self.schedulers_max[: len(self.schedulers) - 1], self._whole]
+        for part, limit in zip(self.schedulers, limits, strict=True):
+            left = self._whole - done
+            if done + 1 >= end or left < 1:
+                return
+            assert isinstance(part, _Scheduler)
+            counted = part._in_sequence(lr, min(limit, left), 1)
+            units = {"units": "tokens", "tokens_per_update": each} if each > 1 else {}
+            start, stop = done + each, min(done + limit + 1, end)
+            yield counted.replace(**units), -(-start // each) - self.first_step, -(-stop // each) - self.first_step
+            lr, done = float(counted._rates()(limit)), done + limit
+
+    def quirks(self, run: int) -> Iterator[Finding]:
+        yield from super().quirks(run)
+        yield from of_parts(self._placed(), run)
+        advice = "OLMo-core asserts that the run is not over; make max_steps the length of the run."
+        yield from stops(self._whole // self._each + 1 - self.first_step, run, advice)

@@ -12,7 +12,7 @@ from ...spec import number
 from .. import quirks
 from ..conventions import Conventions
 from ..fields import base_rate, count
-from .base import _alpha, _chain, _first, _fraction, _length, _minimum, _Scheduler, _tokens, _total, _units
+from .base import _alpha, _chain, _first, _fraction, _length, _minimum, _older, _Scheduler, _tokens, _total, _units
 
 _STOP = "Stop at max_steps, as the library's trainer does, or .cut(max_steps)."
 
@@ -46,7 +46,7 @@ class ConstantWithWarmup(_Scheduler):
 
     conventions = Conventions("constant", "t/W")
     warmup: int | None = _length("warmup")
-    warmup_steps: int | None = _length("warmup (an older name)")
+    warmup_steps: int | None = _older("warmup")
     warmup_fraction: float | None = _fraction("warmup")
     warmup_min_lr: float = _minimum("start of the warmup")
     units: str = _units()
@@ -74,12 +74,12 @@ class WSD(_Scheduler):
     array([ 0.   ,  0.5  ,  1.   ,  1.   ,  0.775,  0.325,  0.1  , -0.125])
     """
 
-    conventions = Conventions("wsd", "t/W", "t >= b", "whole", "rate", "negative")
+    conventions = Conventions("warmup-stable-decay", "t/W", "t >= b", "whole", "rate", "negative")
     warmup: int | None = _length("warmup")
-    warmup_steps: int | None = _length("warmup (an older name)")
+    warmup_steps: int | None = _older("warmup")
     warmup_fraction: float | None = _fraction("warmup")
     decay: int | None = _length("decay")
-    decay_steps: int | None = _length("decay (an older name)")
+    decay_steps: int | None = _older("decay")
     decay_fraction: float | None = _fraction("decay", 0.1)
     warmup_min_lr: float = _minimum("start of the warmup")
     decay_min_lr: float = _minimum("end of the decay")
@@ -107,13 +107,13 @@ class PowerLR(_Scheduler):
     """
 
     conventions = Conventions("power", "t/W", "t >= b", "whole", "rate", "negative")
-    b: float = number("b", "", "power of the decay", default=-0.51, lt=0, ge=-100, span=(-2, -0.1))
+    b: float = number("b", "", "power of the decay", default=-0.51, lt=0, ge=-100, span=(-1, -0.1))
     warmup: int | None = _length("warmup")
-    warmup_steps: int | None = _length("warmup (an older name)")
+    warmup_steps: int | None = _older("warmup")
     warmup_fraction: float | None = _fraction("warmup")
     warmup_min_lr: float = _minimum("start of the warmup")
     decay: int | None = _length("decay")
-    decay_steps: int | None = _length("decay (an older name)")
+    decay_steps: int | None = _older("decay")
     decay_fraction: float | None = _fraction("decay", 0.1)
     decay_min_lr: float = _minimum("end of the decay")
     units: str = _units()
@@ -157,7 +157,7 @@ class LinearWithWarmup(_Scheduler):
     alpha_f: float = _alpha()
     t_max: int | None = count("where it ends; the end of the run if left out", None, least=1)
     warmup: int | None = _length("warmup")
-    warmup_steps: int | None = _length("warmup (an older name)")
+    warmup_steps: int | None = _older("warmup")
     warmup_fraction: float | None = _fraction("warmup")
     warmup_min_lr: float = _minimum("start of the warmup")
     units: str = _units()
@@ -177,10 +177,10 @@ class InvSqrtWithWarmup(_Scheduler):
     array([0.   , 0.25 , 0.75 , 1.   , 0.905, 0.55 , 0.28 ])
     """
 
-    conventions = Conventions("inverse sqrt", "t/W", "", "", "ratio", "continues")
+    conventions = Conventions("inverse square root", "t/W", "", "", "ratio", "continues")
     alpha_f: float = _alpha()
     warmup: int | None = _length("warmup")
-    warmup_steps: int | None = _length("warmup (an older name)")
+    warmup_steps: int | None = _older("warmup")
     warmup_fraction: float | None = _fraction("warmup")
     warmup_min_lr: float = _minimum("start of the warmup")
     units: str = _units()
@@ -212,7 +212,7 @@ class CosWithWarmup(_Scheduler):
 
     conventions = Conventions("cosine", "t/W", "", "whole", "ratio")
     warmup: int | None = _length("warmup")
-    warmup_steps: int | None = _length("warmup (an older name)")
+    warmup_steps: int | None = _older("warmup")
     warmup_fraction: float | None = _fraction("warmup")
     alpha_f: float = _alpha()
     t_max: int | None = count("where it ends; the end of the run if left out", None, least=1)
@@ -236,7 +236,7 @@ class HalfCosWithWarmup(_Scheduler):
 
     conventions = Conventions("cosine", "t/W", "", "whole", "ratio")
     warmup: int | None = _length("warmup")
-    warmup_steps: int | None = _length("warmup (an older name)")
+    warmup_steps: int | None = _older("warmup")
     warmup_fraction: float | None = _fraction("warmup")
     alpha_f: float = _alpha()
     t_max: int | None = count("where it ends; the end of the run if left out", None, least=1)
@@ -269,13 +269,13 @@ class CosWithWarmupAndLinearDecay(_Scheduler):
 
     conventions = Conventions("cosine", "t/W", "t >= b", "whole", "rate", "negative")
     warmup: int | None = _length("warmup")
-    warmup_steps: int | None = _length("warmup (an older name)")
+    warmup_steps: int | None = _older("warmup")
     warmup_fraction: float | None = _fraction("warmup")
     alpha_f: float = _alpha()
     t_max: int | None = count("where the cosine would end; the end of the run if left out", None, least=1)
     warmup_min_lr: float = _minimum("start of the warmup")
     decay: int | None = _length("decay")
-    decay_steps: int | None = _length("decay (an older name)")
+    decay_steps: int | None = _older("decay")
     decay_fraction: float | None = _fraction("decay", 0.1)
     decay_min_lr: float = _minimum("end of the decay")
     units: str = _units()
@@ -312,7 +312,7 @@ class ExponentialScheduler(_Scheduler):
     array([1.e-04, 1.e-02, 1.e+00, 1.e+00])
     """
 
-    conventions = Conventions("geometric", "", "", "whole")
+    conventions = Conventions("exponential", "", "", "whole")
     lr_min: float = number("a", "rate", "the rate at the start", default=1e-9, gt=0, span=(1e-9, 1e-4))
     units: str = _units()
     max_steps: int | None = _total()

@@ -343,7 +343,7 @@ class piecewise_constant_schedule(Dialect):
     array([1.  , 0.1 , 0.05])
     """
 
-    conventions = Conventions("steps", boundary="t >= b")
+    conventions = Conventions("piecewise constant", boundary="t >= b")
     init_value: float = _rate("the value at t = 0")
     boundaries_and_scales: Mapping[str, float] | None = _scales()
 
@@ -458,7 +458,7 @@ class join_schedules(Dialect):
     array([0.  , 0.75, 1.  , 0.5 , 0.  ])
     """
 
-    conventions = Conventions("join", boundary="t >= b")
+    conventions = Conventions("sequence", boundary="t >= b")
     schedules: Sequence[Schedule] = schedules("the schedules, in order, or functions of the update", functions=True)
     boundaries: Sequence[int] = counts("where the next schedule takes over, one fewer than there are", empty=True)
 

@@ -24,6 +24,7 @@ from ...schedules import (
 )
 from ...spec import REQUIRED, shorten
 from ..dialect import Dialect, library_of
+from ..hints import only, reached
 from ..printing import JAX, indented, printed
 from ..reading import Reading
 from ..sampling import sampled
@@ -39,6 +40,8 @@ def read_object(obj: Any, *, sample: int | None = None, update: int = 0, **hints
 
     `sample=N` takes the values of N updates instead, of any function; `update=` is what the count has reached.
     """
+    only(hints, "a function of optax", ["sample", "update"])
+    update = reached(update)
     if sample is not None:
         return Reading(sampled(obj, sample), update)
     if not callable(obj) or not hasattr(obj, "__qualname__"):

@@ -8,6 +8,7 @@ from itertools import pairwise
 from operator import rshift
 from typing import Any
 
+from ...clock import FOREVER
 from ...errors import ParameterError, UsageError
 from ...findings import Finding
 from ...schedule import Schedule
@@ -20,6 +21,8 @@ from ...spec import choice, shorten, unknown
 from ..conventions import Conventions
 from ..dialect import DIALECTS, Dialect
 from ..fields import base_rate, count, counts, schedule, schedules
+from ..hints import UnknownHint
+from ..quirks import of_parts
 from ..reading import Reading
 
 
@@ -77,9 +80,7 @@ class WarmupScheduler(Dialect):
         if run > self.warmup_steps > 0 and abs(first - self.lr) > 1e-9 * self.lr:
             evidence = {"update": self.warmup_steps, "base rate": self.lr, "rate there": first}
             yield Finding("jumps", "warning", evidence, "Warm up to the rate at which the schedule itself starts.")
-        inner = self._after()
-        if isinstance(inner, Dialect):
-            yield from inner.quirks(max(run - self.warmup_steps, 0))
+        yield from of_parts([(self._after(), self.warmup_steps, FOREVER)], run)
 
 
 class SequentialComposer(Dialect):
@@ -108,6 +109,10 @@ class SequentialComposer(Dialect):
     def _parts(self) -> list[Schedule]:
         return [_on("SequentialComposer.schedulers", part, self.lr) for part in self.schedulers]
 
+    def quirks(self, run: int) -> Iterator[Finding]:
+        starts = [0, *self.milestones]
+        yield from of_parts(zip(self._parts(), starts, [*self.milestones, FOREVER], strict=True), run)
+
     def meaning(self) -> Schedule:
         *before, last = self._parts()
         starts = pairwise((0, *self.milestones))
@@ -124,7 +129,7 @@ class SequentialComposer(Dialect):
 def read_object(obj: Any, **hints: Any) -> Reading:
     """The schedule of a live scheduler, per group where their base rates differ."""
     for key in hints:
-        raise UsageError(unknown("hint for a pytorch_scheduler", key, []))
+        raise UnknownHint("a scheduler of pytorch_scheduler", key, ())
     rates = [float(rate) for rate in obj.base_lrs]
     each = [_read(obj, rate) for rate in rates]
     same = all(one == each[0] for one in each)

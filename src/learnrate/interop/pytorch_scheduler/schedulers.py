@@ -28,7 +28,7 @@ from ...spec import REQUIRED, choice, flag, number
 from ..conventions import Conventions
 from ..dialect import Curve, Dialect
 from ..fields import base_rate, count
-from ..quirks import misses_peak, past_end
+from ..quirks import misses_peak
 
 
 def _total() -> Any:
@@ -326,7 +326,7 @@ class SlantedTriangularScheduler(Dialect):
     array([0.25 , 0.625, 1.   , 0.25 ])
     """
 
-    conventions = Conventions("slanted triangular", warmup="t/W", horizon="whole", floor="ratio")
+    conventions = Conventions("triangular", warmup="t/W", horizon="whole", floor="ratio")
     total_steps: int = _total()
     cut_frac: float = number("c", "", "the rise, as a share of the whole", default=0.1, gt=0, lt=1, span=(0.05, 0.9))
     ratio: float = number("r", "", "how much smaller the lowest rate is", default=32.0, gt=0, span=(0.5, 40))
@@ -351,7 +351,7 @@ class FlatCosineScheduler(Dialect):
     array([1. , 1. , 0.5, 0. ])
     """
 
-    conventions = Conventions("flat cosine", horizon="whole", floor="rate")
+    conventions = Conventions("warmup-stable-decay", horizon="whole", floor="rate")
     total_steps: int = _total()
     flat_fraction: float = number("f", "", "the plateau's share", default=0.7, ge=0, lt=1, span=(0.05, 0.95))
     min_lr: float = _floor()
@@ -458,6 +458,8 @@ class PolynomialScheduler(Dialect):
 
     def check(self) -> None:
         _fits(self, "warmup_steps")
+        if self.cycle:
+            self._differs(horizon="per cycle", past="restarts")
 
     def meaning(self) -> Schedule:
         decay = Polynomial(self.lr, self.min_lr, self.total_steps - self.warmup_steps, self.power)
@@ -469,8 +471,11 @@ class PolynomialScheduler(Dialect):
         return self.total_steps
 
     def quirks(self, run: int) -> Iterator[Finding]:
-        if self.cycle:
-            yield from past_end(self, self.total_steps - 1, run, "Pass cycle=False, or make total_steps the run.")
+        if self.cycle and run > self.total_steps:
+            last = self.total_steps - 1
+            evidence = {"update": last + 1, "rate before": float(self(last)), "rate there": float(self(last + 1))}
+            advice = "It starts over at total_steps, warmup included; pass cycle=False, or make total_steps the run."
+            yield Finding("starts over", "warning", evidence, advice)
 
 
 class ChebyshevScheduler(Dialect):
@@ -503,7 +508,7 @@ class PowerDecayScheduler(Dialect):
     array([0. , 0.5, 1. , 0.5, 0.1])
     """
 
-    conventions = Conventions("power law", warmup="t/W", floor="clipped", past="continues")
+    conventions = Conventions("power", warmup="t/W", floor="clipped", past="continues")
     total_steps: int = _total()
     warmup_steps: int = _warmup()
     alpha: float = number("\\alpha", "", "how steeply it falls", default=0.5, gt=0, le=100, span=(0.2, 2))

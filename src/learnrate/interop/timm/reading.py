@@ -13,6 +13,7 @@ from ...schedule import Schedule
 from ...schedules import Constant, Interpolation, Linear
 from ...spec import shorten, unknown
 from ..dialect import Dialect
+from ..hints import UnknownHint
 from ..reading import Reading
 from .schedulers import (
     CosineLRScheduler,
@@ -142,7 +143,7 @@ def _whole(name: str, value: Any, least: int) -> int:
 def _only(hints: Mapping[str, Any], what: str, known: tuple[str, ...]) -> None:
     for hint in hints:
         if hint not in known:
-            raise UsageError(unknown(f"hint for {what}", hint, list(known)) if known else f"{what} takes no hints")
+            raise UnknownHint(what, hint, known)
 
 
 # -- configs

@@ -531,7 +531,9 @@ class WSDLRScheduler(Dialect):
     array([0.   , 0.5  , 1.   , 1.   , 0.775, 0.325, 0.1  , 0.1  ])
     """
 
-    conventions: ClassVar[Conventions] = Conventions("wsd", warmup="t/W", horizon="after warmup", floor="rate")
+    conventions: ClassVar[Conventions] = Conventions(
+        "warmup-stable-decay", warmup="t/W", horizon="after warmup", floor="rate"
+    )
     t_initial: int = count("how long the stable phase and the decay are together", least=1, span=(1, 20))
     decay_t: int = count("how long the decay is", least=1, span=(1, 20))
     lr_min: float = _lr_min()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .composition import ChainedScheduler, SequentialLR
-from .reading import read_checkpoint, read_mapping, read_object
+from .files import read_checkpoint
+from .reading import read_mapping, read_object
 from .schedulers import (
     SWALR,
     ConstantLR,

@@ -102,10 +102,8 @@ class SequentialLR(Dialect):
 
     @property
     def horizon(self) -> int | None:
-        if self.updates is not None and not self.closed:
-            return self.updates
         end = self.schedulers[-1].horizon
-        return None if end is None else (self.milestones[-1] if self.milestones else 0) + end
+        return _until(self, None if end is None else (self.milestones[-1] if self.milestones else 0) + end)
 
     @cached_property
     def speaking(self) -> list[tuple[int, Dialect]]:
@@ -223,10 +221,8 @@ class ChainedScheduler(Dialect):
 
     @property
     def horizon(self) -> int | None:
-        if self.updates is not None and not self.closed:
-            return self.updates
         named = [scheduler.horizon for scheduler in self.schedulers]
-        return max((end for end in named if end is not None), default=None)
+        return _until(self, max((end for end in named if end is not None), default=None))
 
     @cached_property
     def closed(self) -> bool:
@@ -326,7 +322,14 @@ def _recorded(composition: Any) -> int:
             f"{name} has no closed form here, and nothing in it names an end: say how many updates to record, "
             f"{name}(..., updates=...) or .over(total)"
         )
-    return int(composition.horizon)
+    return int(composition.horizon if composition.updates is None else composition.updates)
+
+
+def _until(composition: Any, end: int | None) -> int | None:
+    """Where the schedulers end, or the recording where that is shorter or nothing in them names an end."""
+    if composition.updates is None or composition.closed:
+        return end
+    return int(composition.updates) if end is None else min(end, int(composition.updates))
 
 
 def _curve(values: Sequence[float]) -> Schedule:

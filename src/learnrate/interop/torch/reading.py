@@ -1,4 +1,4 @@
-"""Torch's schedulers read back: live ones, the states they save, and checkpoints that hold such states."""
+"""Torch's schedulers read back: live ones, and the states they save."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import copy
 import dataclasses
 import functools
 import importlib
-import zipfile
+import math
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import LearnrateError, NotationError, StateError, UsageError
@@ -19,9 +18,10 @@ from ...schedule import Schedule
 from ...schedules import Constant, Interpolation
 from ...spec import shorten, unknown
 from ..dialect import Dialect
+from ..hints import only
 from ..reading import Reading
-from ..writing import library
 from . import composition, schedulers
+from .replay import LONGEST
 from .writing import Hook
 
 PLAIN = {
@@ -108,12 +108,15 @@ def read_object(obj: Any, *, sample: int | None = None, updates: int | None = No
     `sample=N` takes the rates of N updates of a scheduler whose formula cannot be read; `updates=N` is how far a
     composition without a closed form is recorded, where nothing in it names an end.
     """
-    _no_other(hints, "a live scheduler", ["sample", "updates"])
+    only(hints, "a live scheduler", ["sample", "updates"])
+    given = {name: value for name, value in (("sample", sample), ("updates", updates)) if value is not None}
     scheduler, notes = _inner(obj)
     if hasattr(scheduler, "optimizer") and type(scheduler).__module__.startswith("learnrate."):
+        only(given, "a live scheduler of learnrate", [])
         return _ours(scheduler)
     carried = _carried(scheduler)
     if carried is not None:
+        only(given, "a hook of learnrate", [])
         return Reading(carried)
     if hasattr(scheduler, "param_groups"):
         raise UsageError(f"{type(scheduler).__name__} is an optimizer: it knows no schedule; read its scheduler")
@@ -124,7 +127,7 @@ def read_object(obj: Any, *, sample: int | None = None, updates: int | None = No
     saved = _living(scheduler)._replace(updates=updates)
     reading = _reading(saved)
     if reading.feedback is None:
-        notes += tuple(_disagreements(reading, saved.groups[: len(saved.bases)]))
+        notes += tuple(_disagreements(saved, reading))
     notes += reading.notes
     return dataclasses.replace(reading, notes=notes)
 
@@ -136,18 +139,30 @@ def read_mapping(data: Mapping[str, Any], **hints: Any) -> Reading | None:
     the base rate where the state has none; `optimizer=` the optimizer's state, whose param groups hold what OneCycleLR
     and SWALR keep there; `updates=` is as for a live scheduler.
     """
-    if _is_ours(data):
+    if is_ours(data):
+        only(hints, "a state of learnrate", ["sample"])
         return _ours_saved(data, hints.get("sample"))
     if {"param_groups", "state"} <= set(data):
         raise UsageError("this is the state of an optimizer, which knows no schedule; read its scheduler's state")
     if not is_state(data):
         return None
-    _no_other(hints, "a state", ["name", "lr", "optimizer", "updates"])
-    optimizer = hints.get("optimizer") or {}
-    groups = getattr(optimizer, "param_groups", None) or optimizer.get("param_groups", [])
-    saved = _stored(data, hints.get("name"), groups, hints.get("lr"))
+    only(hints, "a state", ["name", "lr", "optimizer", "updates"])
+    saved = _stored(data, hints.get("name"), _groups(hints.get("optimizer")), hints.get("lr"))
     reading: Reading = _sound(lambda: _reading(saved._replace(updates=hints.get("updates"))))
     return reading
+
+
+def _groups(optimizer: Any) -> list[Any]:
+    """The param groups of the hint `optimizer`."""
+    if optimizer is None:
+        return []
+    given = optimizer.get("param_groups") if isinstance(optimizer, Mapping) else None
+    groups = getattr(optimizer, "param_groups", given)
+    if not isinstance(groups, (list, tuple)) or not all(isinstance(group, Mapping) for group in groups):
+        raise UsageError(
+            f"optimizer must be the optimizer or the state it saved, optimizer.state_dict(), got {shorten(optimizer)}"
+        )
+    return list(groups)
 
 
 def is_state(data: Any) -> bool:
@@ -161,80 +176,8 @@ def is_state(data: Any) -> bool:
     )
 
 
-def read_checkpoint(path: str | Path, *, key: str | None = None, **hints: Any) -> Reading:
-    """The scheduler in a file that `torch.save` wrote: a state alone, or somewhere inside a checkpoint.
-
-    It is loaded with `weights_only=True`: a file that would run code is refused. Where it holds several schedulers,
-    `key` says which (the error lists them). Raises `StateError` for a file that is none, or holds no scheduler.
-    """
-    loaded = _loaded(Path(path))
-    found = dict(_states(loaded, ""))
-    if not found:
-        keys = f"it has the keys {shorten(sorted(map(str, loaded)), 300)}" if isinstance(loaded, Mapping) else ""
-        raise StateError(f"{path} holds no scheduler's state; {keys or f'it holds a {type(loaded).__name__}'}")
-    if key is None and len(found) > 1:
-        raise UsageError(f"{path} holds several schedulers; say which with key=...: {', '.join(found)}")
-    chosen = key if key is not None else next(iter(found))
-    if chosen not in found:
-        raise UsageError(unknown(f"scheduler in {path}", chosen, list(found)))
-    optimizers = list(_optimizers(loaded))
-    if len(optimizers) == 1 and not _is_ours(found[chosen]):
-        hints = {"optimizer": optimizers[0]} | hints
-    reading = read_mapping(found[chosen], **hints)
-    assert reading is not None
-    return reading
-
-
-def _no_other(hints: Mapping[str, Any], what: str, known: list[str]) -> None:
-    for hint in hints:
-        if hint not in known:
-            raise UsageError(unknown(f"hint for {what}", hint, known))
-
-
 def _known() -> str:
     return f"schedulers of torch that can be read: {', '.join(sorted(MARKS))}"
-
-
-# -- files
-
-
-def _loaded(path: Path) -> Any:
-    torch = library("torch")
-    if not path.is_file():
-        raise StateError(f"there is no file {path}")
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except Exception as error:  # what a damaged or foreign file raises is up to pickle
-        reason = str(error).partition("\n")[0]
-        if "weights_only" in str(error) or "Unsupported" in str(error):
-            raise StateError(
-                f"{path} is not safe to load, it would run code: refused ({shorten(reason, 200)})"
-            ) from None
-        raise StateError(f"{path} is no checkpoint of torch: {shorten(reason, 200)}") from None
-
-
-def _states(value: Any, path: str, depth: int = 4) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every scheduler's state in a checkpoint, with the way to it: `lr_schedulers[0]`."""
-    if is_state(value) or _is_ours(value):
-        yield path or "the file", value
-    elif depth and isinstance(value, Mapping):
-        for name, item in value.items():
-            yield from _states(item, f"{path}.{name}" if path else str(name), depth - 1)
-    elif depth and isinstance(value, (list, tuple)) and len(value) < 100:
-        for index, item in enumerate(value):
-            yield from _states(item, f"{path}[{index}]", depth - 1)
-
-
-def _optimizers(value: Any, depth: int = 3) -> Iterator[Mapping[str, Any]]:
-    if isinstance(value, Mapping):
-        if isinstance(value.get("param_groups"), list):
-            yield value
-        elif depth:
-            for item in value.values():
-                yield from _optimizers(item, depth - 1)
-    elif isinstance(value, (list, tuple)) and depth and len(value) < 100:
-        for item in value:
-            yield from _optimizers(item, depth - 1)
 
 
 # -- from a live scheduler or a state to plain data
@@ -274,7 +217,7 @@ def _class_name(scheduler: Any) -> str:
 
 def _stored(data: Mapping[str, Any], name: str | None, groups: list[Any], rate: float | None) -> _Saved:
     fitting = [known for known, marks in MARKS.items() if marks <= set(data)]
-    if name is not None and name not in MARKS and name != "MultiplicativeLR":
+    if name is not None and (not isinstance(name, str) or (name not in MARKS and name != "MultiplicativeLR")):
         raise UsageError(unknown("scheduler of torch", name, [*MARKS, "MultiplicativeLR"]))
     if name is not None and not (MARKS.get(name, {"lr_lambdas"}) <= set(data)):
         looks = f"; it looks like one of {fitting[0]}" if fitting else ""
@@ -309,14 +252,15 @@ def _reading(saved: _Saved) -> Reading:
     bases = saved.bases
     if not bases or saved.update < 0:
         raise StateError(f"the state of {saved.name} is damaged: {len(bases)} base rates, last_epoch {saved.update}")
-    each = [_schedule(saved, index, base) for index, base in enumerate(bases)]
+    found = _found(saved, bases) if saved.name == "SWALR" else bases
+    each = [_schedule(saved, index, base) for index, base in enumerate(found)]
     if not each[0].bound:
         raise UsageError(
             f"this {saved.name} has no closed form, and nothing in it names an end: say how many updates to record, "
             "read(..., updates=N)"
         )
     settings = _settings(saved, each)
-    notes = (*_late(saved, len(bases)), *_recorded(each[0]))
+    notes = (*_late(saved, len(bases)), *_recorded(each[0]), *_between(saved), *_moved(bases, found))
     return Reading(_merged(each), saved.update, settings, notes=notes)
 
 
@@ -330,9 +274,58 @@ def _late(saved: _Saved, known: int) -> Iterator[Finding]:
         yield Finding("late groups", "warning", {"groups": len(saved.groups), "scheduled": known}, advice)
 
 
-def _recorded(schedule: Schedule) -> Iterator[Finding]:
+def _found(saved: _Saved, bases: list[float]) -> list[float]:
+    """The rate each group had when SWALR was first stepped: it anneals from there, whatever the base rate is.
+
+    It follows from the present rate, unless the end is reached or the steps were not counted from 0.
+    """
+    made = int(saved.state.get("_step_count", 0)) - 1
+    if made != saved.update or any("lr" not in group for group in saved.groups) or len(saved.groups) < len(bases):
+        return bases
+    rates = []
+    for index, base in enumerate(bases):
+        left = schedulers.SWALR(**(_swa(saved, index, base) | {"swa_lr": 0.0}), lr=1.0)(made)
+        end, present = float(saved.group(index, "swa_lr")), float(saved.groups[index]["lr"])
+        expected = end + (base - end) * left
+        same = abs(present - expected) <= _slack(saved.groups[index]["lr"]) * max(base, end, abs(present))
+        rates.append(base if same or left < _FAINT else end + (present - end) / left)
+    return rates
+
+
+_FAINT = 1e-9
+"""Of so small a share of the way, no rate can be worked back."""
+
+
+def _moved(bases: list[float], found: list[float]) -> Iterator[Finding]:
+    """SWALR was built before another scheduler moved the rate that it then found."""
+    for index, (base, rate) in enumerate(zip(bases, found, strict=True)):
+        if rate != base:
+            advice = "SWALR anneals from the rate it finds when it is stepped, not from the base rate."
+            yield Finding("begins at another rate", "note", {"group": index, "base rate": base, "rate": rate}, advice)
+
+
+def _position(saved: _Saved) -> float:
+    """The update, with the fraction that CosineAnnealingWarmRestarts may be stepped by."""
+    inside, length = saved.state.get("T_cur"), saved.state.get("T_i")
+    if saved.name != "CosineAnnealingWarmRestarts" or inside is None or not length:
+        return saved.update
+    first, stretch = saved.get("T_0"), saved.get("T_mult")
+    before = (length - first) / (stretch - 1) if stretch > 1 else saved.update - math.floor(inside)
+    place = float(before + inside)
+    return place if math.floor(place) == saved.update else saved.update
+
+
+def _between(saved: _Saved) -> Iterator[Finding]:
+    """It was stepped by a fraction: what it counts are epochs then."""
+    position = _position(saved)
+    if position != saved.update:
+        advice = "It is stepped by fractions, so its lengths count what step() is given (epochs), not updates."
+        yield Finding("stepped by fractions", "note", {"position": position}, advice)
+
+
+def _recorded(schedule: Any) -> Iterator[Finding]:
     """A composition without a closed form is known only as far as it was played."""
-    if isinstance(schedule, (composition.SequentialLR, composition.ChainedScheduler)) and not schedule.closed:
+    if _open(schedule):
         advice = "It has no closed form: its rates were computed once, and the last is held; updates=N records further."
         yield Finding("recorded", "note", {"updates": len(schedule.recording.rates) - 1}, advice)
 
@@ -345,7 +338,20 @@ def _schedule(saved: _Saved, index: int, base: float) -> Schedule:
     home: Any = schedulers if hasattr(schedulers, saved.name) else composition
     kind: type[Dialect] = getattr(home, saved.name)
     ours = {"lr": base, "updates": saved.updates}
-    return kind(**values, **{name: value for name, value in ours.items() if name in kind.kinds})
+    made = kind(**values, **{name: value for name, value in ours.items() if name in kind.kinds})
+    return _farther(made, saved)
+
+
+def _open(schedule: Any) -> bool:
+    """A composition without a closed form: it is known only as far as it was played."""
+    return isinstance(schedule, (composition.SequentialLR, composition.ChainedScheduler)) and not schedule.closed
+
+
+def _farther(made: Any, saved: _Saved) -> Schedule:
+    """A composition without a closed form, recorded past its end and past where it is: torch does not stop there."""
+    if _open(made) and saved.updates is None and made.horizon is not None and made.horizon <= LONGEST:
+        made = made.replace(updates=min(math.ceil(1.5 * max(made.horizon, saved.update)), LONGEST))
+    return made  # type: ignore[no-any-return]
 
 
 def _values(saved: _Saved, index: int, base: float) -> dict[str, Any]:
@@ -356,7 +362,8 @@ def _values(saved: _Saved, index: int, base: float) -> dict[str, Any]:
 
 def _multi_step(saved: _Saved, index: int, base: float) -> dict[str, Any]:
     counted = saved.get("milestones")
-    milestones = sorted(place for place, count in dict(counted).items() for _ in range(count))
+    # JSON makes text of the keys
+    milestones = sorted(int(place) for place, count in dict(counted).items() for _ in range(count))
     return {"milestones": milestones, "gamma": saved.get("gamma")}
 
 
@@ -545,7 +552,7 @@ def _ours(scheduler: Any) -> Reading:
     return Reading(lr, scheduler.update, found, scheduler.feedback, heard["state"] if heard else None)
 
 
-def _is_ours(data: Any) -> bool:
+def is_ours(data: Any) -> bool:
     """The state of such a scheduler."""
     return isinstance(data, Mapping) and {"format", "update", "schedules", "settings", "base_rates"} <= set(data)
 
@@ -656,19 +663,38 @@ def _replayed(scheduler: Any, updates: int) -> list[list[float]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _disagreements(reading: Reading, groups: list[Mapping[str, Any]]) -> Iterator[Finding]:
+_CAUSES = (
+    "either the rate was written by hand or by another scheduler, or the scheduler was resumed with last_epoch=N and "
+    "without its state, or its attributes were changed after it was made"
+)
+
+
+def _slack(rate: Any) -> float:
+    return 1e-5 if hasattr(rate, "dtype") else 1e-9
+
+
+def _disagreements(saved: _Saved, reading: Reading) -> Iterator[Finding]:
     """Groups whose rate is not what the schedule says at this update."""
-    for index, group in enumerate(groups):
+    position = _position(saved)
+    for index, group in enumerate(saved.groups[: len(saved.bases)]):
         given = reading.schedule
         schedule = given if isinstance(given, Schedule) else given.get(index)
-        if schedule is None:
+        if schedule is None or _unrecorded(schedule, position):
             continue
-        present, expected = float(group["lr"]), schedule(reading.update)
+        present, expected = float(group["lr"]), schedule(position)
         scale = max(abs(schedule(0)), abs(expected), abs(present))
-        if abs(present - expected) > (1e-5 if hasattr(group["lr"], "dtype") else 1e-9) * scale:
-            evidence = {"group": index, "update": reading.update, "rate": present, "schedule": expected}
-            advice = "Something else wrote this rate; most of torch's schedulers go on from it rather than heal."
+        if abs(present - expected) > _slack(group["lr"]) * scale:
+            evidence = {"group": index, "update": position, "rate": present, "schedule": expected}
+            advice = (
+                f"The optimizer has {present:.6g}, the schedule says {expected:.6g}: {_CAUSES}. Most of torch's "
+                "schedulers go on from the optimizer's rate rather than heal."
+            )
             yield Finding("the rate is not the schedule's", "warning", evidence, advice)
 
 
-__all__ = ["MARKS", "is_state", "read_checkpoint", "read_mapping", "read_object"]
+def _unrecorded(schedule: Any, update: float) -> bool:
+    """Whether what was recorded ends before this update."""
+    return _open(schedule) and update >= len(schedule.recording.rates)
+
+
+__all__ = ["MARKS", "is_ours", "is_state", "read_mapping", "read_object"]

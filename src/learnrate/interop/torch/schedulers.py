@@ -31,7 +31,7 @@ class LambdaLR(Dialect):
     array([2.   , 1.9  , 1.805])
     """
 
-    conventions = Conventions("function", past="continues")
+    conventions = Conventions("user function", past="continues")
     per_group = ("lr_lambda",)
     lr_lambda: Callable[[int], float] = function(f"from an update to the factor, {_PER_GROUP}")
     lr: float = base_rate()
@@ -47,7 +47,7 @@ class MultiplicativeLR(Dialect):
     array([1.  , 0.5 , 0.25])
     """
 
-    conventions = Conventions("function", past="continues")
+    conventions = Conventions("user function", past="continues")
     per_group = ("lr_lambda",)
     lr_lambda: Callable[[int], float] = function(f"from an update to what the rate is multiplied by, {_PER_GROUP}")
     lr: float = base_rate()
@@ -121,7 +121,7 @@ class ConstantLR(Dialect):
     array([0.025, 0.025, 0.05 ])
     """
 
-    conventions = Conventions("constant factor", boundary="t >= b", horizon="whole", floor="ratio")
+    conventions = Conventions("piecewise constant", boundary="t >= b", horizon="whole", floor="ratio")
     factor: float = number("f", "", "the share of the base rate", default=1.0 / 3, ge=0, le=1, span=(0.1, 1.0))
     total_iters: int = count("how long it holds", 5)
     lr: float = base_rate()
@@ -332,7 +332,7 @@ class OneCycleLR(Dialect):
     array([0.95 , 0.9  , 0.85 , 0.95 , 0.945])
     """
 
-    conventions = Conventions("1cycle", warmup="other", horizon="whole", floor="ratio", past="raises")
+    conventions = Conventions("one cycle", warmup="other", horizon="whole", floor="ratio", past="raises")
     per_group = ("max_lr", "base_momentum", "max_momentum")
     max_lr: float = number("\\eta", "rate", "the peak", ge=0, span=(1e-2, 1.0))
     total_steps: int | None = count("how many updates there are", None, least=1)
@@ -402,7 +402,7 @@ class SWALR(Dialect):
     array([0.45, 0.35, 0.05, 0.05])
     """
 
-    conventions = Conventions("anneal", horizon="whole", floor="rate")
+    conventions = Conventions("cosine", horizon="whole", floor="rate")
     per_group = ("swa_lr",)
     swa_lr: float = number("b", "rate", "the rate at the end", ge=0, span=(1e-3, 1.0))
     anneal_epochs: int = count("how long it takes", 10)

@@ -13,6 +13,7 @@ from ...findings import Finding
 from ...schedule import Schedule
 from ...schedules import Constant, Interpolation
 from ...spec import shorten, unknown
+from ..hints import UnknownHint
 from ..reading import Reading
 from . import schedules
 from .schedules import RULES, SCHEDULES, get_greedy_schedule, get_scheduler
@@ -40,6 +41,7 @@ def read_object(obj: Any, **hints: Any) -> Reading:
     if getattr(obj, "lr_scheduler", None) is not None:
         return importlib.import_module("..reading", __package__).read(obj.lr_scheduler, **hints)  # type: ignore[no-any-return]
     if callable(obj):
+        _only(hints, "a function of transformers", ("lr",))
         found = read_lambda(obj, hints.get("lr", 1.0))
         if found is not None:
             return Reading(found)
@@ -65,7 +67,7 @@ def read_mapping(data: Mapping[str, Any], **hints: Any) -> Reading | None:
 def _only(hints: Mapping[str, Any], what: str, known: tuple[str, ...]) -> None:
     for hint in hints:
         if hint not in known:
-            raise UsageError(unknown(f"hint for {what}", hint, list(known)))
+            raise UnknownHint(what, hint, known)
 
 
 # -- training arguments

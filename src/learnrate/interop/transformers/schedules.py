@@ -357,7 +357,9 @@ class get_wsd_schedule(Dialect):
     array([0.1  , 0.55 , 1.   , 1.   , 0.775, 0.325, 0.1  , 0.1  ])
     """
 
-    conventions: ClassVar[Conventions] = Conventions("wsd", warmup="t/W", horizon="whole", floor="ratio")
+    conventions: ClassVar[Conventions] = Conventions(
+        "warmup-stable-decay", warmup="t/W", horizon="whole", floor="ratio"
+    )
     num_warmup_steps: int = _num_warmup_steps()
     num_decay_steps: int = count("how long the decay is", span=(1, 12))
     num_training_steps: int | None = number(
@@ -554,7 +556,7 @@ class get_scheduler(Dialect):
     Plateau(patience=2, threshold_mode='rel', eps=1e-08)
     """
 
-    conventions: ClassVar[Conventions] = Conventions("by name", warmup="t/W", horizon="whole")
+    conventions: ClassVar[Conventions] = Conventions("as given", warmup="t/W", horizon="whole")
     name: str = declare(_Name("", "", "the schedule", tuple(SCHEDULES)))
     num_warmup_steps: int | None = number(
         "W", "updates", "how long the warmup is", default=None, ge=0, le=2**53, whole=True, span=(0, 8)
