@@ -144,6 +144,14 @@ def test_lint_of_a_deepspeed_config(tmp_path: Path) -> None:
     assert "schedule shorter than the run" in short.stdout
 
 
+def test_what_a_config_leaves_open_is_said_by_a_hint(tmp_path: Path) -> None:
+    params = {**DEEPSPEED["scheduler"]["params"], "warmup_max_lr": "auto"}  # type: ignore[dict-item]
+    path = written(tmp_path, "auto.json", {"scheduler": {"type": "WarmupDecayLR", "params": params}})
+    assert invoke("lint", path, "--updates", "1000").exit_code == 2
+    shown = invoke("convert", path, "--to", "python", "--hint", "warmup_max_lr=3e-4", "--json")
+    assert lr.parse(json.loads(shown.stdout)["from"]).peak == pytest.approx(3e-4)
+
+
 def test_lint_of_training_arguments(tmp_path: Path) -> None:
     path = written(tmp_path, "args.json", ARGUMENTS)
     shown = invoke("lint", path, "--updates", "1000")
@@ -233,7 +241,9 @@ def test_what_is_printed_can_be_read_again(tmp_path: Path) -> None:
         (["convert", "timm:CosinLRScheduler(12)", "--to", "torch"], "did you mean 'CosineLRScheduler'?"),
         (["convert", "timm:CosineLRScheduler(12, warmup=4)", "--to", "torch"], "unknown parameter of"),
         (["convert", "Cosine(1, 0, 10)", "--to", "tensorflow"], "unknown target 'tensorflow'"),
-        (["convert", "Cosine(1)", "--to", "torch"], "bind it with"),
+        (["convert", "Cosine(1)", "--to", "torch"], "say how long the run is: --updates N"),
+        (["lint", "torch:StepLR(3)"], "say how long the run is: --updates N"),
+        (["lint", "Cosine(1, 0, 10)", "--hint", "lr"], "--hint takes NAME=NUMBER"),
         (["explain", "Cosine(1, 0, 10)", "nothing.json"], "there is no file nothing.json"),
         (["lint", "Cosine(1, 0, 10)", "--stepped", "batch"], "stepped must be one of update, epoch"),
     ],

@@ -96,7 +96,7 @@ def test_tiny_horizons(name: str) -> None:
     ("make", "words"),
     [
         (lambda: WarmupLR(warmup_steps=3), "unknown parameter of WarmupLR 'warmup_steps'"),
-        (lambda: WarmupLR(warmup_num_steps=0), "warmup_num_steps must be >= 1 updates, got 0"),
+        (lambda: WarmupLR(warmup_num_steps=-1), "warmup_num_steps must be >= 0 updates, got -1"),
         (lambda: WarmupLR(warmup_type=1), "warmup_type must be text, got 1"),
         (lambda: WarmupLR([0.0, 0.1]), "warmup_min_lr must have one entry when it is a list, got 2"),
         (lambda: WarmupDecayLR(), "total_num_steps is missing"),

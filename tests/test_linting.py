@@ -283,6 +283,10 @@ def test_quirks_are_found_behind_a_delay() -> None:
     assert lint(cosine.delay(5), 15) == []
 
 
+def test_a_policy_is_judged_by_its_rate() -> None:
+    assert lint(lr.Policy("sgd", Linear(1, -1, 10))) == lint(Linear(1, -1, 10))
+
+
 def test_an_unknown_use_is_refused() -> None:
     with pytest.raises(UsageError, match="unknown use of a schedule 'epochs'; .*known: accumulation"):
         lint(Cosine(1, 0, 10), 10, epochs=3)

@@ -98,8 +98,8 @@ def rule(function: Rule) -> Rule:
 def lint(subject: Any, updates: int | None = None, **run: Any) -> list[Finding]:
     """Everything the rules find in a schedule used for a run of `updates` updates (its own length if left out).
 
-    `subject` is a schedule, or whatever `learnrate.interop.read` reads: a live scheduler, a config, a state; then every
-    param group is looked at, and where it stands. (What needs hints to be read is read first:
+    `subject` is a schedule, a policy, or whatever `learnrate.interop.read` reads: a live scheduler, a config, a state;
+    then every param group is looked at, and where it stands. (What needs hints to be read is read first:
     `lint(read(config, updates=1000), 1000)`.) `run` says how the scheduler is used: `updates_per_epoch=`,
     `accumulation=`, `world_size=`, and `stepped=` ("update", "epoch", "micro-batch" or "process"), see `Run`.
 
@@ -112,6 +112,8 @@ def lint(subject: Any, updates: int | None = None, **run: Any) -> list[Finding]:
     for name in run:
         if name not in _USES:
             raise UsageError(unknown("use of a schedule", name, list(_USES)))
+    rate = getattr(subject, "lr", None)  # what a policy trains with
+    subject = rate if isinstance(rate, Schedule) and not isinstance(subject, Schedule) else subject
     if isinstance(subject, Schedule):
         used = Run(_length(subject, updates), **run)
         return [finding for check in RULES.values() for finding in check(subject, used)]

@@ -52,8 +52,17 @@ class Edge(TyperGroup):
             raise typer.Exit(contest.INTERRUPTED) from None
 
 
+_TYPED = {
+    "bind it with .over(total)": "say how long the run is: --updates N",
+    "say how long the run is: updates=...": "say how long the run is: --updates N",
+}
+"""How the command line says what the library says for Python."""
+
+
 def _misuse(message: str) -> typer.Exit:
     line = message.splitlines()[0] if message else "misuse"
+    for spoken, typed in _TYPED.items():
+        line = line.replace(spoken, typed)
     _console(stderr=True).print(Text(line), soft_wrap=True)
     return typer.Exit(MISUSE)
 

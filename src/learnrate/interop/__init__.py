@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from ..errors import UnknownName
+from ..errors import UnknownName, UsageError
 from ..spec import shorten, unknown
 from .dialect import DIALECTS, LISTENERS, Dialect
 from .reading import Reading, read
@@ -29,6 +29,8 @@ def dialect(name: str) -> type[Dialect]:
     >>> dialect("optax:cosine_decay_schedule")(1.0, 10)(5)
     0.5
     """
+    if not isinstance(name, str):
+        raise UsageError(f"a name is text such as 'timm:CosineLRScheduler', got {shorten(name)}")
     library, _, inner = name.replace(":", ".", 1).partition(".")
     if library not in LIBRARIES:
         raise UnknownName(unknown("library", library, list(LIBRARIES)))

@@ -179,7 +179,7 @@ class WarmupLR(Dialect):
     per_group = ("warmup_min_lr", "warmup_max_lr")
     warmup_min_lr: float = number("a", "rate", "the rate of the first update", default=0.0, ge=0)
     warmup_max_lr: float | None = number("b", "rate", "the rate after the warmup", default=None, ge=0)
-    warmup_num_steps: int = count("length of the warmup; at least 2 are made", 1000, least=1)
+    warmup_num_steps: int = count("length of the warmup; at least 2 are made", 1000, least=0)
     warmup_type: str = text("the curve of the warmup; any other word means log", _WARMUPS, default="log")
     lr: float = base_rate()
 
@@ -215,7 +215,7 @@ class WarmupDecayLR(Dialect):
     total_num_steps: int = count("the end, warmup included")
     warmup_min_lr: float = number("a", "rate", "the rate at both ends", default=0.0, ge=0)
     warmup_max_lr: float = number("b", "rate", "the rate after the warmup", default=0.001, ge=0)
-    warmup_num_steps: int = count("length of the warmup; at least 2 are made", 1000, least=1)
+    warmup_num_steps: int = count("length of the warmup; at least 2 are made", 1000, least=0)
     warmup_type: str = text("the curve of the warmup; any other word means log", _WARMUPS, default="log")
 
     @property
@@ -249,7 +249,7 @@ class WarmupCosineLR(Dialect):
     warmup_min_ratio: float = number(
         "a", "", "where the warmup starts, as a share", default=0.0, ge=0, span=(0.01, 0.5)
     )
-    warmup_num_steps: int = count("length of the warmup; at least 2 are made", 1000, least=1)
+    warmup_num_steps: int = count("length of the warmup; at least 2 are made", 1000, least=0)
     cos_min_ratio: float = number("b", "", "the end, as a share", default=0.0001, ge=0, span=(0.01, 0.5))
     warmup_type: str = text("the curve of the warmup; any other word means log", _WARMUPS, default="log")
     lr: float = base_rate()

@@ -9,15 +9,25 @@ from typing import Any
 from ..errors import LearnrateError, UsageError
 from ..schedule import Schedule
 from ..schedules import Constant, Interpolation
-from ..spec import shorten
+from ..spec import Number, shorten
+
+MOST = 1_000_000
+"""As many updates are sampled: each is one call of a function in Python."""
 
 
 def sampled(function: Callable[[int], Any], updates: Any) -> Schedule:
     """The values of a function at updates 0 .. updates - 1, as points; the last one holds."""
-    if isinstance(updates, bool) or not isinstance(updates, int) or updates < 1:
-        raise UsageError(f"sample must be a number of updates >= 1, got {shorten(updates)}")
-    values = [_value(function, t) for t in range(updates)]
-    return Interpolation(range(updates), values) if updates > 1 else Constant(values[0])
+    count = sample_size(updates)
+    values = [_value(function, t) for t in range(count)]
+    return Interpolation(range(count), values) if count > 1 else Constant(values[0])
+
+
+def sample_size(updates: Any) -> int:
+    """The hint `sample`: how many updates are asked for, one after the other."""
+    try:
+        return int(Number("", "updates", "", ge=1, le=MOST, whole=True).read(updates) or 1)
+    except ValueError as rule:
+        raise UsageError(f"sample must {rule}") from None
 
 
 def _value(function: Callable[[int], Any], t: int) -> float:
@@ -33,4 +43,4 @@ def _value(function: Callable[[int], Any], t: int) -> float:
     return value
 
 
-__all__ = ["sampled"]
+__all__ = ["sample_size", "sampled"]

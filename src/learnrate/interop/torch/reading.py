@@ -20,6 +20,7 @@ from ...spec import shorten, unknown
 from ..dialect import Dialect
 from ..hints import only
 from ..reading import Reading
+from ..sampling import sample_size
 from . import composition, schedulers
 from .replay import LONGEST
 from .writing import Hook
@@ -608,8 +609,7 @@ def _described(entry: Mapping[str, Any], sample: bool) -> Schedule:
 
 def _sampled(scheduler: Any, updates: int, notes: tuple[Finding, ...]) -> Reading:
     """The rates of some updates, from a copy of the scheduler on a stand-in for its optimizer."""
-    if isinstance(updates, bool) or not isinstance(updates, int) or updates < 1:
-        raise UsageError(f"sample must be a number of updates >= 1, got {shorten(updates)}")
+    updates = sample_size(updates)
     reached = int(getattr(scheduler, "last_epoch", 0) or 0)
     if hasattr(scheduler, "num_bad_epochs"):
         raise UsageError("ReduceLROnPlateau listens to a metric: there is nothing to sample; read it without sample=")
