@@ -20,7 +20,7 @@ from . import quirks
 from .conventions import Conventions
 from .dialect import Curve, Dialect
 from .fields import LARGEST, count
-from .hints import UnknownHint
+from .hints import only
 from .reading import Reading
 from .units import Counted, after, ceiling
 
@@ -253,17 +253,11 @@ def read_mapping(data: Mapping[str, Any], **hints: Any) -> Reading | None:
         return _read_state(given, hints)
     if not _OURS & set(given) and not {"lr", "train_iters", "global_batch_size"} <= set(given):
         return None
-    _only(hints, ("update", *_DEFAULTS, *_BATCH))
+    only(hints, "Megatron", ("update", *_DEFAULTS, *_BATCH))
     arguments = _DEFAULTS | given | hints
     _check_arguments(arguments)
     scheduler = _scheduler_of(arguments)
     return Reading(scheduler, hints.get("update", 0), {"weight_decay": scheduler.weight_decay})
-
-
-def _only(hints: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    for hint in hints:
-        if hint not in known:
-            raise UnknownHint("Megatron", hint, known)
 
 
 def _refuse(rule: str) -> NoReturn:
@@ -345,7 +339,7 @@ _KEPT = [name for name in OptimizerParamScheduler.kinds if name not in ("increme
 
 def _read_state(state: Mapping[str, Any], hints: Mapping[str, Any]) -> Reading:
     lacking = {"init_lr": 0.0, "wsd_decay_steps": None, "lr_wsd_decay_style": ""}
-    _only(hints, ("increment", *lacking))
+    only(hints, "Megatron", ("increment", *lacking))
     plain = {"start_wd": 0.0, "end_wd": 0.0, "wd_incr_steps": 0, "wd_incr_style": "constant"}
     values = plain | lacking | dict(state) | dict(hints)
     return _counted({key: values[key] for key in _KEPT}, state["num_steps"], hints)
@@ -375,7 +369,7 @@ def read_object(obj: Any, **hints: Any) -> Reading:
     """
     if not all(hasattr(obj, name) for name in _STATE):
         raise UsageError(f"{shorten(obj)} is not a scheduler of Megatron: OptimizerParamScheduler is known")
-    _only(hints, ("increment",))
+    only(hints, "Megatron", ("increment",))
     values = {key: getattr(obj, key) for key in _KEPT}
     reading = _counted(values, obj.num_steps, hints)
     increment = int(hints.get("increment", 1))

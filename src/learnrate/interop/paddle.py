@@ -34,7 +34,7 @@ from ..spec import Kind, Number, choice, declare, flag, number, numbers, shorten
 from .conventions import Conventions
 from .dialect import DIALECTS, Curve, Dialect, listener
 from .fields import count, counts, function
-from .hints import UnknownHint
+from .hints import only
 from .onecycle import corners, one_cycle
 from .quirks import misses_peak, of_parts, past_end, stops
 from .reading import Reading
@@ -549,9 +549,7 @@ def ReduceOnPlateau(
 
 def read_object(obj: Any, **hints: Any) -> Reading:
     """The schedule of a live paddle scheduler; `updates=` samples one with a function, which cannot be read."""
-    for key in hints:
-        if key != "updates":
-            raise UnknownHint("a paddle scheduler", key, ["updates"])
+    only(hints, "a paddle scheduler", ["updates"])
     name = type(obj).__name__
     if name == "ReduceOnPlateau":
         names = ("mode", "factor", "patience", "threshold", "threshold_mode", "cooldown", "min_lr", "epsilon")

@@ -12,7 +12,7 @@ from ...schedule import Schedule
 from ...schedules import Constant
 from ...spec import shorten, unknown
 from ..dialect import DIALECTS, LISTENERS, Dialect
-from ..hints import UnknownHint
+from ..hints import only
 from ..reading import Reading
 from .schedulers import ReduceOnPlateauLR
 from .stacking import Scheduler, param_scheduler
@@ -32,9 +32,7 @@ def _classes() -> dict[str, type[Scheduler]]:
 
 
 def _checked(hints: Mapping[str, Any]) -> Mapping[str, Any]:
-    for key in hints:
-        if key not in HINTS:
-            raise UnknownHint("mmengine schedulers", key, HINTS)
+    only(hints, "mmengine schedulers", HINTS)
     return hints
 
 
@@ -120,9 +118,7 @@ def read_object(obj: Any, **hints: Any) -> Reading:
     Hints: `stack`, the list of all schedulers of the optimizer (else `obj` is taken to be alone), and `epoch_length`,
     updates per epoch, where one steps per epoch.
     """
-    for key in hints:
-        if key not in ("epoch_length", "stack"):
-            raise UnknownHint("a live mmengine scheduler", key, ["epoch_length", "stack"])
+    only(hints, "a live mmengine scheduler", ["epoch_length", "stack"])
     several = list(hints.get("stack", [obj]))
     rules = [one for one in several if type(one).__name__ == "ReduceOnPlateauLR"]
     acting = [one for one in several if type(one).__name__ != "ReduceOnPlateauLR"]

@@ -21,7 +21,7 @@ from ...spec import choice, shorten, unknown
 from ..conventions import Conventions
 from ..dialect import DIALECTS, Dialect
 from ..fields import base_rate, count, counts, schedule, schedules
-from ..hints import UnknownHint
+from ..hints import only
 from ..quirks import of_parts
 from ..reading import Reading
 
@@ -128,8 +128,7 @@ class SequentialComposer(Dialect):
 
 def read_object(obj: Any, **hints: Any) -> Reading:
     """The schedule of a live scheduler, per group where their base rates differ."""
-    for key in hints:
-        raise UnknownHint("a scheduler of pytorch_scheduler", key, ())
+    only(hints, "a scheduler of pytorch_scheduler", ())
     rates = [float(rate) for rate in obj.base_lrs]
     each = [_read(obj, rate) for rate in rates]
     same = all(one == each[0] for one in each)

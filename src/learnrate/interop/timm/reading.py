@@ -13,7 +13,7 @@ from ...schedule import Schedule
 from ...schedules import Constant, Interpolation, Linear
 from ...spec import shorten, unknown
 from ..dialect import Dialect
-from ..hints import UnknownHint
+from ..hints import only
 from ..reading import Reading
 from .schedulers import (
     CosineLRScheduler,
@@ -50,9 +50,9 @@ def read_object(obj: Any, **hints: Any) -> Reading:
     is the only way to read one with noise: that is drawn by torch.
     """
     if isinstance(obj, TimmHook):
-        _only(hints, "a hook", ())
+        only(hints, "a hook", ())
         return Reading(obj.schedule, obj.update)
-    _only(hints, "a live scheduler of timm", ("update", "updates_per_epoch", "sample"))
+    only(hints, "a live scheduler of timm", ("update", "updates_per_epoch", "sample"))
     name, update = type(obj).__name__, _whole("update", hints.get("update", 0), 0)
     if name == "PlateauLRScheduler":
         return _plateau(obj, update, hints)
@@ -140,12 +140,6 @@ def _whole(name: str, value: Any, least: int) -> int:
     return int(value)
 
 
-def _only(hints: Mapping[str, Any], what: str, known: tuple[str, ...]) -> None:
-    for hint in hints:
-        if hint not in known:
-            raise UnknownHint(what, hint, known)
-
-
 # -- configs
 
 
@@ -203,7 +197,7 @@ def read_mapping(data: Mapping[str, Any], **hints: Any) -> Reading | None:
     """
     if not isinstance(data.get("sched"), str):
         return None
-    _only(hints, "a config of timm", ("lr", "updates_per_epoch", "update"))
+    only(hints, "a config of timm", ("lr", "updates_per_epoch", "update"))
     sched, update = data["sched"], _whole("update", hints.get("update", 0), 0)
     if sched not in SCHEDS:
         raise UsageError(f"timm config: {unknown('sched', sched, list(SCHEDS))}")

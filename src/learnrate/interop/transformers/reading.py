@@ -13,7 +13,7 @@ from ...findings import Finding
 from ...schedule import Schedule
 from ...schedules import Constant, Interpolation
 from ...spec import shorten, unknown
-from ..hints import UnknownHint
+from ..hints import only
 from ..reading import Reading
 from . import schedules
 from .schedules import RULES, SCHEDULES, get_greedy_schedule, get_scheduler
@@ -41,7 +41,7 @@ def read_object(obj: Any, **hints: Any) -> Reading:
     if getattr(obj, "lr_scheduler", None) is not None:
         return importlib.import_module("..reading", __package__).read(obj.lr_scheduler, **hints)  # type: ignore[no-any-return]
     if callable(obj):
-        _only(hints, "a function of transformers", ("lr",))
+        only(hints, "a function of transformers", ("lr",))
         found = read_lambda(obj, hints.get("lr", 1.0))
         if found is not None:
             return Reading(found)
@@ -64,17 +64,11 @@ def read_mapping(data: Mapping[str, Any], **hints: Any) -> Reading | None:
     return None
 
 
-def _only(hints: Mapping[str, Any], what: str, known: tuple[str, ...]) -> None:
-    for hint in hints:
-        if hint not in known:
-            raise UnknownHint(what, hint, known)
-
-
 # -- training arguments
 
 
 def _arguments(data: Mapping[str, Any], hints: Mapping[str, Any]) -> Reading:
-    _only(hints, "training arguments", _HINTS)
+    only(hints, "training arguments", _HINTS)
     kind = data.get("lr_scheduler_type", "linear")
     name = str(getattr(kind, "value", kind))
     if name.startswith("SchedulerType."):  # what str() makes of the library's own names
@@ -169,7 +163,7 @@ def _state(data: Mapping[str, Any], hints: Mapping[str, Any]) -> Reading:
     The Trainer logs, after update n, the rate of the update just made, which is update n - 1 counted from 0;
     `logged="next"` is for older versions, which logged that of the update to come.
     """
-    _only(hints, "a trainer state", ("args", "logged", "num_examples", "world_size", "updates"))
+    only(hints, "a trainer state", ("args", "logged", "num_examples", "world_size", "updates"))
     reached = _whole(data, "global_step", 0, 0)
     if hints.get("args") is not None:
         return _exact(data, dict(hints), reached)
@@ -206,7 +200,7 @@ def _exact(data: Mapping[str, Any], hints: dict[str, Any], reached: int) -> Read
 
 def _greedy(obj: Any, hints: Mapping[str, Any]) -> Reading:
     """The rule with its counters; it sets the rate of each group from where that began."""
-    _only(hints, "GreedyLR", ("update",))
+    only(hints, "GreedyLR", ("update",))
     saved = obj.state_dict()
     bases, lows, highs = ([float(rate) for rate in saved[key]] for key in ("_init_lrs", "min_lrs", "max_lrs"))
     if any(low * bases[0] != lows[0] * base for low, base in zip(lows, bases, strict=True)):
