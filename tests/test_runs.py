@@ -582,7 +582,7 @@ def test_pairing_compares_within_one_task_and_seed() -> None:
 
 
 def test_an_unknown_task_lists_the_known_ones() -> None:
-    with pytest.raises(UnknownName, match=r"did you mean 'digits'\? known: digits, digits-mlp; .*path/to/file.py:name"):
+    with pytest.raises(UnknownName, match=r"did you mean 'digits'\? known: .*digits-mlp.*; .*path/to/file.py:name"):
         find("digit")
 
 
@@ -625,8 +625,9 @@ def test_a_file_without_a_task_says_so(tmp_path: Path) -> None:
 
 def test_tasks_are_pickled_by_reference() -> None:
     assert pickle.loads(pickle.dumps(referenced)) is referenced
+    assert pickle.loads(pickle.dumps(quadratic)) is quadratic, "its module holds it, under another name"
     with pytest.raises((pickle.PicklingError, AttributeError)):
-        pickle.dumps(quadratic)  # its function's name does not lead back to it
+        pickle.dumps(task(1, "left")(descent))  # no name leads back to it
 
 
 @task(updates=1, objective="left")
@@ -638,5 +639,5 @@ def referenced(policy: Policy, seed: int) -> Loop:
 
 def test_every_embedded_task_is_under_its_own_name() -> None:
     pytest.importorskip("torch", reason="embedded tasks train with torch")
-    for name in TASKS:
+    for name in set(TASKS) - {"cifar10"}:  # which is made from a folder of data
         assert find(name).name == name

@@ -12,37 +12,55 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import cast
 
-from ..errors import MissingExtra, TaskError, UnknownName
+from ..errors import MissingExtra, TaskError, UnknownName, UsageError
 from ..runs import Task
-from ..spec import unknown
+from ..spec import shorten, unknown
 
 TASKS = {
     "digits": "digits:digits",
     "digits-mlp": "digits:digits_mlp",
+    "text": "text:text",
+    "charlm": "charlm:charlm",
+    "cartpole": "cartpole:cartpole",
+    "cifar10": "cifar10:cifar10",
 }
-"""Name -> module in this folder and the task in it."""
+"""Name -> module in this folder and the task in it, or the function that makes it from a folder of data."""
 
 
-def find(reference: str) -> Task:
+def find(reference: str, data: str | Path | None = None) -> Task:
     """The task of that name, or the one in a file: `"digits"`, `"path/to/file.py:mine"`, `"path/to/file.py"`.
 
-    A file is imported, which runs it, with its folder on the import path as `python file.py` would have it. Raises
-    `UnknownName` that lists the known tasks, `TaskError` for a file that has no such task, and `MissingExtra` when a
-    task needs a package that is not installed.
+    A file is imported, which runs it, with its folder on the import path as `python file.py` would have it. `data` is
+    the folder of a task that reads its data from one, as `"cifar10"` does; left out, it is what the environment
+    variable `LEARNRATE_DATA` names.
+
+    Raises `UnknownName` that lists the known tasks, `TaskError` for a file that has no such task and for data that is
+    absent or damaged, `UsageError` for `data` where a task takes none, and `MissingExtra` when a task needs a package
+    that is not installed.
 
     >>> find("digits").objective
     'val_loss'
     """
     path, _, name = reference.rpartition(":") if not reference.endswith(".py") else (reference, "", "")
     if path.endswith(".py"):
+        _refuse_data(data, path)
         return _chosen(path, name, _imported(Path(path)))
     if reference not in TASKS:
         hint = "; a task of your own is path/to/file.py:name"
         raise UnknownName(unknown("task", reference, list(TASKS)) + hint)
     module, _, attribute = TASKS[reference].partition(":")
-    embedded: Task = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
+    embedded = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
+    if not isinstance(embedded, Task):  # it is made from its folder
+        return cast(Task, embedded(data))
+    _refuse_data(data, f"task {reference!r}")
     return embedded
+
+
+def _refuse_data(data: object, where: str) -> None:
+    if data is not None:
+        raise UsageError(f"{where} reads no data from a folder, got data={shorten(data)}; leave data out")
 
 
 def _imported(path: Path) -> ModuleType:

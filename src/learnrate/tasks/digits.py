@@ -11,17 +11,14 @@ the same trace, bit for bit.
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import MissingExtra
-from ..policy import Policy
-from ..runs import Loop, task
-from ..torch import build
+from ..torch import TorchTask
 
 try:
     from sklearn.datasets import load_digits
@@ -35,59 +32,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 BATCH = 16
-EVALUATIONS = 10
-"""How often a run is evaluated unasked; the feedback rule of a policy hears of these, and of no others."""
-
-_digits = functools.partial(
-    task,
-    objective="val_loss",
-    mode="min",
-    evaluation=1,  # on one thread it takes as long as an update
-    packages=("torch", "scikit-learn"),
-    batch_size=BATCH,
-    updates_per_epoch=83,
-)
-
-
-@_digits(updates=600)
-def digits(policy: Policy, seed: int, updates: int) -> Loop:
-    """A small convolutional network with batch normalisation: 3,842 parameters."""
-    return _train(_conv_net, policy, seed, updates)
-
-
-@_digits(updates=1200, name="digits-mlp")
-def digits_mlp(policy: Policy, seed: int, updates: int) -> Loop:
-    """A multilayer perceptron without normalisation: 8,970 parameters, and pickier about its rate."""
-    return _train(_perceptron, policy, seed, updates)
-
-
-def _train(network: Callable[[], nn.Module], policy: Policy, seed: int, updates: int) -> Loop:
-    data = _data()
-    with _one_thread():
-        model = _initialised(network, seed)
-        optimizer, scheduler = build(policy, model)
-    batches = _batches(data, seed)
-    every = max(1, round(updates / EVALUATIONS))
-    for t in range(updates):
-        with _one_thread():
-            images, labels = next(batches)
-
-            def loss(images: Tensor = images, labels: Tensor = labels) -> float:
-                optimizer.zero_grad()
-                error = functional.cross_entropy(model(images), labels)
-                error.backward()
-                return error.item()
-
-            rate = scheduler.get_last_lr()[0]
-            before = optimizer.step(loss)  # as a closure, which L-BFGS needs and the others take
-            scheduler.step()
-        request = yield {"loss": before, "rate": rate}
-        due = (t + 1) % every == 0 or t + 1 == updates
-        if due or request == "evaluate":
-            values = _evaluated(model, data)
-            if due and policy.feedback is not None:
-                scheduler.observe(values["val_loss"])
-            yield values
 
 
 class Data(NamedTuple):
@@ -125,14 +69,8 @@ def _batches(data: Data, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
             yield data.train[place, chosen], data.train_labels[chosen]
 
 
-def _initialised(network: Callable[[], nn.Module], seed: int) -> nn.Module:
-    """A network whose weights depend on the seed alone; torch draws them from its global state, which is put back."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        return network()
-
-
 def _conv_net() -> nn.Module:
+    """A small convolutional network with batch normalisation: 3,842 parameters."""
     return nn.Sequential(
         nn.Conv2d(1, 8, 3, padding=1, bias=False),
         nn.BatchNorm2d(8),
@@ -146,6 +84,7 @@ def _conv_net() -> nn.Module:
 
 
 def _perceptron() -> nn.Module:
+    """A multilayer perceptron without normalisation: 8,970 parameters, and pickier about its rate."""
     return nn.Sequential(
         nn.Flatten(),
         nn.Linear(64, 64),
@@ -156,23 +95,27 @@ def _perceptron() -> nn.Module:
     )
 
 
-def _evaluated(model: nn.Module, data: Data) -> dict[str, float]:
+def _evaluated(model: nn.Module) -> dict[str, Tensor]:
     """Mean cross-entropy and accuracy on the images held out."""
-    model.eval()
-    with _one_thread(), torch.no_grad():
-        scores = model(data.held_out)
-        loss = functional.cross_entropy(scores, data.held_out_labels)
-        accuracy = (scores.argmax(dim=1) == data.held_out_labels).float().mean()
-    model.train()
-    return {"val_loss": float(loss), "val_accuracy": float(accuracy)}
+    data = _data()
+    scores = model(data.held_out)
+    loss = functional.cross_entropy(scores, data.held_out_labels)
+    accuracy = (scores.argmax(dim=1) == data.held_out_labels).float().mean()
+    return {"val_loss": loss, "val_accuracy": accuracy}
 
 
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread inside: sums are added in one order, and small tensors are faster."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+_digits = functools.partial(
+    TorchTask,
+    loss=functional.cross_entropy,
+    batches=lambda seed: _batches(_data(), seed),
+    evaluate=_evaluated,
+    objective="val_loss",
+    evaluation=1,  # on one thread it takes as long as an update
+    threads=1,  # sums are added in one order, and small tensors are faster
+    packages=("scikit-learn",),
+    batch_size=BATCH,
+    updates_per_epoch=83,
+)
+
+digits = _digits(_conv_net, updates=600, name="digits")
+digits_mlp = _digits(_perceptron, updates=1200, name="digits-mlp")

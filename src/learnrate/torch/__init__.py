@@ -1,4 +1,4 @@
-"""PyTorch: schedules attached to optimizers, optimizers built from policies, formulas computed on tensors."""
+"""PyTorch: schedules attached to optimizers, optimizers and tasks built of your parts, formulas on tensors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from .building import build
 from .namespace import xp
 from .scheduler import Scheduler, attach
 from .source import code
+from .task import TorchTask
 
 above("torch")  # the way from a schedule to here, so that compiled code need not import it
 
-__all__ = ["Scheduler", "attach", "build", "code", "xp"]
+__all__ = ["Scheduler", "TorchTask", "attach", "build", "code", "xp"]

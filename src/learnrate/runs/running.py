@@ -1,166 +1,27 @@
-"""The task contract, and the one thing that trains: `run(task, policy, seed)`.
-
-A task is a training loop that yields. It yields a mapping that has `loss` after every update, and one without `loss`
-for an evaluation; what `yield` returns to it is None, or `"evaluate"` when an evaluation is wanted now.
-
-    @task(updates=500, objective="val_loss")
-    def mine(policy, seed):
-        ...
-        for t in range(500):
-            ...
-            request = yield {"loss": loss}
-            if request == "evaluate":
-                yield {"val_loss": evaluate()}
-
-Besides `loss`, an update may yield any other numbers: they become the signals of the trace. One name is special:
-`rate`, the rate that the update really used, such as `optimizer.param_groups[0]["lr"]`. Yield it wherever something
-besides the schedule moves the rate, above all when the task listens to `policy.feedback`. Where it is left out, the
-trace holds what the schedule says, and `trace.meta["rate"]` is "schedule" instead of "task".
-
-The task owns the model, the data and the optimizer; the runner owns time: it binds the policy to the horizon, counts
-updates, asks for evaluations, notices divergence and records.
-"""
+"""The one thing that trains: a run of a task under a policy."""
 
 from __future__ import annotations
 
-import dataclasses
+import copy
 import functools
-import inspect
 import math
 import platform
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, NoReturn, Self
+from typing import Any, NamedTuple, NoReturn, Self
 
-from .errors import MissingExtra, ParameterError, TaskError, UsageError
-from .findings import Finding
-from .policy import Policy
-from .spec import FrozenDict, Number, shorten
-from .trace import Ending, Trace, plain
+from ..errors import MissingExtra, TaskError, UsageError
+from ..policy import Policy
+from ..spec import Number, shorten
+from ..trace import Ending, Trace
+from .contract import RESERVED, Loop, Task, checked
+from .snapshot import Snapshot
 
-Mode = Literal["min", "max"]
-Loop = Generator[Mapping[str, Any], Any, Any]
-TaskFunction = Callable[..., Loop]
-
-MODES: tuple[Mode, ...] = ("min", "max")
-UNITS = {
-    "updates_per_epoch": "updates_per_epoch",
-    "tokens_per_update": "tokens_per_update",
-    "samples_per_update": "samples_per_update",
-    "batch_size": "samples_per_update",
-}
-"""What a task may say about itself that turns epochs, tokens and samples into updates."""
-
-_RESERVED = ("update", "seconds")
 _EXAMPLE = '{"loss": 0.3} after an update, {"val_loss": 0.2} for an evaluation'
-_SAME_LOSS = 1e-5  # the same sum in another order, in float32
-
-
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Task:
-    """A training loop and what the runner must know of it; made by `task`.
-
-    `updates` is its usual length, `objective` the name of the value that counts and `mode` whether less of it is
-    better; `evaluation` is what one evaluation costs, in updates. `meta` goes into every trace, and `packages` are the
-    distributions whose versions do. Calling a task starts its loop.
-    """
-
-    function: TaskFunction
-    name: str
-    updates: int
-    objective: str
-    mode: Mode = "min"
-    evaluation: float = 0.0
-    packages: tuple[str, ...] = ()
-    meta: Mapping[str, Any] = FrozenDict()
-
-    def __post_init__(self) -> None:
-        named = {key: getattr(self.function, key, None) for key in functools.WRAPPER_ASSIGNMENTS}
-        self.__dict__.update({key: value for key, value in named.items() if value is not None})
-
-    def __call__(self, policy: Policy, seed: int, updates: int | None = None) -> Loop:
-        """The loop itself, for a horizon of `updates`."""
-        horizon = self.updates if updates is None else updates
-        return self.function(policy, seed, horizon) if self.takes_updates else self.function(policy, seed)
-
-    @functools.cached_property
-    def takes_updates(self) -> bool:
-        """Whether the function takes `updates`, so that it learns the horizon."""
-        return _takes_updates(self.function)
-
-    @property
-    def units(self) -> dict[str, float]:
-        """What binds lengths in epochs, tokens and samples, as `Policy.over` takes it."""
-        return {unit: self.meta[name] for name, unit in reversed(UNITS.items()) if name in self.meta}
-
-    def cost(self, updates: int, evaluations: int = 0) -> float:
-        """What so many updates and evaluations cost, in full runs of this task."""
-        return (updates + evaluations * self.evaluation) / self.updates
-
-    def better(self, a: float, b: float) -> bool:
-        """Whether objective `a` is better than `b`."""
-        return a < b if self.mode == "min" else a > b
-
-    def __reduce__(self) -> str:
-        """By reference: a pickled task is found again under its function's name, where it was defined."""
-        return getattr(self.function, "__qualname__", self.name)
-
-    def __repr__(self) -> str:
-        return f"<task {self.name}: {self.updates} updates, {self.mode} {self.objective}>"
-
-
-def task(
-    updates: int,
-    objective: str,
-    mode: Mode = "min",
-    *,
-    evaluation: float | None = None,
-    name: str | None = None,
-    packages: Iterable[str] = (),
-    **meta: Any,
-) -> Callable[[TaskFunction], Task]:
-    """Make a task of a training loop that yields.
-
-    Decorate a generator function `f(policy, seed)` or `f(policy, seed, updates)`. The seed alone must fix the initial
-    weights and the batches, so that runs of one seed are paired across policies. `updates` is the usual length,
-    `objective` the name of the value that counts (the last one does), `mode` "min" or "max". `evaluation` is the cost
-    of one evaluation in updates, by default 1 % of `updates`. An update yields `loss`, `rate` (the rate it used; left
-    out, the trace records what the schedule says) and any other numbers as signals.
-
-    Everything in `meta` goes into the trace; `updates_per_epoch`, `tokens_per_update`, `samples_per_update` and
-    `batch_size` also bind lengths such as "3ep".
-
-    Raises `ParameterError` for a value that breaks its rule and `TaskError` for a function that is no such loop.
-
-    >>> @task(updates=3, objective="left", batch_size=1)
-    ... def halving(policy, seed):
-    ...     x = 8.0
-    ...     for t in range(3):
-    ...         loss, x = x, x - policy.lr(t) * x
-    ...         if (yield {"loss": loss}) == "evaluate":
-    ...             yield {"left": x}
-    >>> halving
-    <task halving: 3 updates, min left>
-    >>> run(halving, Policy("sgd", 0.5))
-    Trace(3 updates, loss 8 -> 2, objective 1, seed 0, finished)
-    """
-    length = _checked("updates", updates, Number("", "", "", ge=1, whole=True))
-    cost = length / 100 if evaluation is None else _checked("evaluation", evaluation, Number("", "updates", "", ge=0))
-    if not isinstance(objective, str) or not objective or objective in _RESERVED:
-        raise ParameterError(f"objective must be the name of a value that the task yields, got {shorten(objective)}")
-    if mode not in MODES:
-        raise ParameterError(f"mode must be 'min' or 'max', got {shorten(mode)}")
-    for unit in UNITS.keys() & meta.keys():
-        _checked(unit, meta[unit], Number("", "", "", gt=0))
-    about = plain(meta, "task meta")
-
-    def decorate(function: TaskFunction) -> Task:
-        _check_signature(function)
-        return Task(function, name or function.__name__, length, objective, mode, cost, tuple(packages), about)
-
-    return decorate
+_LENGTH = Number("", "updates", "", ge=1, whole=True)
+_SEED = Number("", "", "", ge=0, whole=True)
 
 
 def run(
@@ -171,6 +32,7 @@ def run(
     *,
     on_update: Callable[[Run], None] | None = None,
     on_end: Callable[[Trace], None] | None = None,
+    snapshot: Snapshot | None = None,
 ) -> Trace:
     """Run a task under a policy and return what it showed.
 
@@ -182,10 +44,14 @@ def run(
     is called once with the trace, however the run ends: also when it is interrupted (Ctrl-C) or `on_update` raises,
     before that exception goes on; then the trace is "stopped".
 
+    With a `snapshot` (`Run.snapshot()`, `Snapshot.load(path)`) the run goes on from there, and its trace is what it
+    would be had it never stopped. The seed must be the snapshot's, and the policy the same until there.
+
     Raises `TaskError` for a task that breaks the protocol, whose `trace` holds what was recorded; `UnboundError` for
     a policy whose lengths need a unit that the task does not declare, and `MissingExtra` when the task needs a package
     that is not installed.
 
+    >>> from learnrate.runs import task
     >>> from learnrate.schedules import Linear
     >>> @task(updates=4, objective="left")
     ... def halving(policy, seed):
@@ -197,7 +63,7 @@ def run(
     >>> run(halving, Policy("sgd", Linear(1, 0)))
     Trace(4 updates, loss 8 -> 0, objective 0, seed 0, finished)
     """
-    live = Run(task, policy, seed, updates, on_update)
+    live = Run(task, policy, seed, updates, on_update, snapshot=snapshot)
     try:
         live.advance()
     finally:
@@ -220,6 +86,9 @@ class Run:
     `t` counts the updates made, of `updates`; `loss` is the last loss and `objective` the last objective; `ended` says
     how it ended, or is None. A run that is not advanced is paused: it keeps the task's generator alive, and with it
     the model and the data.
+
+    A paused run of a task that makes snapshots can be copied: `fork` goes on from here under another policy, and
+    `snapshot` is what continues it in another process, `Run(..., snapshot=snapshot)`, bit for bit.
     """
 
     def __init__(
@@ -229,15 +98,22 @@ class Run:
         seed: int = 0,
         updates: int | None = None,
         on_update: Callable[[Run], None] | None = None,
+        *,
+        snapshot: Snapshot | None = None,
     ) -> None:
         if not isinstance(task, Task):
             raise UsageError(f"run needs a task; make one with @task(updates=..., objective=...), got {shorten(task)}")
         if not isinstance(policy, Policy):
             raise UsageError(f"run needs a policy such as Policy('adamw', 0.001), got {shorten(policy)}")
+        if snapshot is not None and not isinstance(snapshot, Snapshot):
+            raise UsageError(
+                f"snapshot must be a Snapshot, from run.snapshot() or Snapshot.load, got {shorten(snapshot)}"
+            )
         self.task = task
-        self.updates: int = task.updates if updates is None else _checked("updates", updates, _LENGTH)
+        usual = task.updates if snapshot is None else snapshot.updates
+        self.updates: int = usual if updates is None else checked("updates", updates, _LENGTH)
         self.policy = policy.over(self.updates, **task.units)
-        self.seed: int = _checked("seed", seed, _SEED)
+        self.seed: int = checked("seed", seed, _SEED)
         self.ended: Ending | None = None
         self.error: str | None = None
         self.objective: float | None = None
@@ -248,6 +124,18 @@ class Run:
         # one list, one append per update: an interrupt can never leave columns of different lengths
         self._made: list[_Update] = []
         self._evaluations: list[tuple[int, dict[str, float]]] = []
+        self._state: Any = None
+        if snapshot is not None:
+            self._take_over(snapshot)
+
+    def _take_over(self, snapshot: Snapshot) -> None:
+        """Stand where the snapshot was taken, with what was recorded until then."""
+        self.task.require_resumable()
+        snapshot.require(self.task.name, self.policy, self.seed, self.updates)
+        self._made = [_Update(*row) for row in snapshot.made()]
+        self._evaluations = snapshot.evaluations()
+        self.objective, self.seconds = snapshot.trace.objective, snapshot.trace.seconds
+        self._state = snapshot.state
 
     # -- what there is to see
 
@@ -263,7 +151,7 @@ class Run:
 
     @property
     def spent(self) -> float:
-        """What it has cost so far, in full runs of its task."""
+        """What it has cost so far, in full runs of its task; what came before its snapshot is counted too."""
         return self.task.cost(self.t, len(self._evaluations))
 
     def trace(self) -> Trace:
@@ -312,6 +200,72 @@ class Run:
             self._take("evaluate")
         return self
 
+    def snapshot(self) -> Snapshot:
+        """Where the run is, as a value: `Run(task, policy, seed, snapshot=...)` goes on from it, as often as wanted.
+
+        Raises `UsageError` for a run that has ended, and for a task that makes no snapshots, and says how it would.
+        """
+        self.task.require_resumable()
+        self._refuse_ended()
+        if self._loop is None:  # not begun here
+            return Snapshot(self.trace(), self._state)
+        if self.t >= self.updates and self._after_update:
+            self._evaluate_last()
+        got = self._guarded(self._loop.send, "snapshot")
+        self._refuse_ended()
+        if not isinstance(got, Mapping) or list(got) != ["snapshot"] or got["snapshot"] is None:
+            self._misused(
+                'takes a snapshot, so it must answer the request "snapshot" at every yield with {"snapshot": state}, '
+                f"got {shorten(got)}"
+            )
+        return Snapshot(self.trace(), copy.deepcopy(got["snapshot"]))
+
+    def fork(self, policy: Policy, updates: int | None = None) -> Run:
+        """A new run that goes on from here under another policy, which must be the same for all updates made so far.
+
+        `updates` is its horizon, by default this run's. This run stays as it is and can go on too. Raises `UsageError`
+        for a policy that differs before, and for what `snapshot` refuses.
+
+        >>> from learnrate.runs import task
+        >>> from learnrate.schedules import Constant, Linear
+        >>> @task(updates=8, objective="left")
+        ... def halving(policy, seed, updates, snapshot=None):
+        ...     t, x = snapshot or (0, 8.0)
+        ...     while t < updates:
+        ...         loss, x, t = x, x - policy.lr(t) * x, t + 1
+        ...         request = yield {"loss": loss}
+        ...         while request:
+        ...             request = yield {"snapshot": (t, x)} if request == "snapshot" else {"left": x}
+        >>> trunk = Run(halving, Policy("sgd", 0.5)).advance(4)
+        >>> trunk.fork(Policy("sgd", Constant(0.5, 4) >> Linear(0.5, 0)), updates=6).advance().trace()
+        Trace(6 updates, loss 8 -> 0.25, objective 0.1875, seed 0, finished)
+        """
+        return Run(self.task, policy, self.seed, self.updates if updates is None else updates, snapshot=self.snapshot())
+
+    def _refuse_ended(self) -> None:
+        if self.ended is not None:
+            why = f" ({self.error})" if self.error else ""
+            raise UsageError(f"a run that is over has nothing to go on from; this one has {self.ended}{why}")
+
+    def _evaluate_last(self) -> None:
+        """At the horizon the evaluation is all that is left; what goes on from there has no update to give it after."""
+        values = self._resume("evaluate")
+        if values is not None and "loss" not in values:
+            self._evaluations.append((self.t, values))
+            self._after_update = False
+            self._watch(values)
+        self._refuse_ended()
+
+    def recent(self, updates: int) -> list[float]:
+        """The last so many losses, or all there are."""
+        return [made.loss for made in self._made[-updates:]]
+
+    def diverge(self, why: str) -> None:
+        """End the run here as "diverged": whoever watches it has seen enough."""
+        if self.ended is None:
+            self.error = why
+        self._end("diverged")
+
     def close(self) -> None:
         """End the run here, as "stopped" unless it has ended, and let the task clean up."""
         self._end("stopped")
@@ -335,7 +289,7 @@ class Run:
     def _finish(self) -> None:
         """After the last update: evaluate, and let a task of this length come to its own end."""
         goes_on = not self.task.takes_updates and self.updates < self.task.updates
-        request: str | None = "evaluate"
+        request = "evaluate" if self._after_update else None
         fresh = False
         while self.ended is None and not (fresh and goes_on):
             values = self._resume(request)
@@ -352,24 +306,27 @@ class Run:
     def _resume(self, request: str | None) -> dict[str, float] | None:
         """What the task yields next, checked; None when it has returned or failed."""
         if self._loop is None:
-            loop = self._guarded(lambda: self.task(self.policy, self.seed, self.updates))
+            state, self._state, request = copy.deepcopy(self._state), None, None  # a loop begins without a request
+            loop = self._guarded(self.task, self.policy, self.seed, self.updates, state)
             if self.ended is not None:
                 return None
             if not isinstance(loop, Generator):
                 self._misused(f"must yield ({_EXAMPLE}), but it is no generator: it returned {shorten(loop)}")
             self._loop = loop
-        got = self._guarded(functools.partial(self._loop.send, request))
+        got = self._guarded(self._loop.send, request)
         return None if self.ended is not None else self._read(got)
 
-    def _guarded(self, call: Callable[[], Any]) -> Any:
+    def _guarded(self, call: Callable[..., Any], *arguments: Any) -> Any:
         """Let the task work: its time is counted, its return and its errors are recorded."""
         started = time.perf_counter()
         try:
-            return call()
+            return call(*arguments)
         except StopIteration:
             return self._returned()
         except MissingExtra:
             raise
+        except TaskError as broken:
+            raise self._broken(broken) from None
         except Exception as error:
             self.error = f"{type(error).__name__}: {error}"
             return self._end("failed")
@@ -394,23 +351,25 @@ class Run:
 
     def _read(self, got: Any) -> dict[str, float]:
         """A yield as plain floats; `TaskError` for anything that is no part of the protocol."""
-        if not isinstance(got, Mapping) or not got:
+        if not (type(got) is dict or isinstance(got, Mapping)) or not got:
             self._misused(f"must yield a mapping ({_EXAMPLE}), got {shorten(got)}")
         values = {}
         for name, value in got.items():
-            if not isinstance(name, str) or name in _RESERVED:
-                reason = "is counted by the runner; leave it out" if name in _RESERVED else "must be text"
+            if not isinstance(name, str) or name in RESERVED:
+                reason = "is counted by the runner; leave it out" if name in RESERVED else "must be text"
                 self._misused(f"yielded the name {shorten(name)}, which {reason}")
-            number = _as_float(value)
+            number = value if type(value) is float else _as_float(value)
             if number is None:
                 self._misused(f"must yield numbers, got {name}={shorten(value)}; yield float({name})")
             values[name] = number
         return values
 
     def _record_update(self, values: dict[str, float]) -> None:
-        signals = {name: value for name, value in values.items() if name not in ("loss", "rate")}
-        rate = values["rate"] if "rate" in values else self._scheduled()
-        self._made.append(_Update(rate, "rate" in values, values["loss"], signals))
+        told = "rate" in values
+        rate = values["rate"] if told else self._scheduled()
+        others = len(values) > 1 + told
+        signals = {name: value for name, value in values.items() if name not in ("loss", "rate")} if others else {}
+        self._made.append(_Update(rate, told, values["loss"], signals))
 
     def _scheduled(self) -> float:
         """What the schedule says here; a function of the user's that raises ends the run, and the rate is NaN."""
@@ -427,7 +386,7 @@ class Run:
         if objective in values:
             self.objective = values[objective]
         for name in ("loss", objective):
-            if not math.isfinite(values.get(name, 0.0)):
+            if name in values and not math.isfinite(values[name]):
                 when = f"at update {self.t - 1}" if "loss" in values else f"after {_count(self.t)}"
                 self.error = f"{name} is {values[name]} {when}"
                 return self._end("diverged")
@@ -457,12 +416,14 @@ class Run:
 
     def _misused(self, rule: str) -> NoReturn:
         """The task's author has to change something: say what, and keep what was recorded."""
-        self.error = f"task {self.task.name!r} {rule}"
-        self.ended = "failed"
+        raise self._broken(TaskError(f"task {self.task.name!r} {rule}")) from None
+
+    def _broken(self, error: TaskError) -> TaskError:
+        """The run has failed by its author's mistake: the error, with what was recorded."""
+        self.error, self.ended = str(error), "failed"
         self._end("failed")
-        broken = TaskError(self.error)
-        broken.trace = self.trace()
-        raise broken from None
+        error.trace = self.trace()
+        return error
 
     def __enter__(self) -> Self:
         return self
@@ -474,54 +435,8 @@ class Run:
         return f"<run of {self.task.name}: {self.t} of {self.updates} updates, {self.ended or 'paused'}>"
 
 
-def check_pairing(traces: Iterable[Trace]) -> Finding | None:
-    """Whether runs of one task and seed start from the same loss, whatever the policy; the finding when they do not.
-
-    The first loss is measured before the first update, so no policy has acted on it. When it differs, the task draws
-    its weights or batches from something besides the seed, and paired comparisons mean nothing.
-    """
-    first: dict[tuple[Any, int], tuple[float, float]] = {}
-    for trace in traces:
-        if not len(trace) or trace.update[0] != 0 or not math.isfinite(trace.loss[0]):
-            continue
-        key, loss = (trace.meta.get("task"), trace.seed), float(trace.loss[0])
-        low, high = first.get(key, (loss, loss))
-        first[key] = low, high = min(low, loss), max(high, loss)
-        if not math.isclose(low, high, rel_tol=_SAME_LOSS):
-            evidence = {"seed": trace.seed, "lowest first loss": low, "highest first loss": high}
-            advice = "Draw initial weights, batch order and noise from the seed alone."
-            return Finding("task ignores its seed", "error", evidence, advice)
-    return None
-
-
-_LENGTH = Number("", "updates", "", ge=1, whole=True)
-_SEED = Number("", "", "", ge=0, whole=True)
-
-
-def _checked(name: str, value: Any, rule: Number) -> Any:
-    try:
-        return rule.read(value)
-    except ValueError as broken:
-        raise ParameterError(f"{name} must {broken}") from None
-
-
-def _check_signature(function: Any) -> None:
-    """A task function takes (policy, seed) or (policy, seed, updates)."""
-    if not callable(function):
-        raise TaskError(f"@task decorates a generator function f(policy, seed), got {shorten(function)}")
-    name = getattr(function, "__name__", "task")
-    try:
-        inspect.signature(function).bind(*(("policy", "seed", "updates")[: 2 + _takes_updates(function)]))
-    except (TypeError, ValueError) as error:
-        raise TaskError(f"task {name!r} must take (policy, seed) or (policy, seed, updates): {error}") from None
-
-
 def _count(updates: int) -> str:
     return "1 update" if updates == 1 else f"{updates} updates"
-
-
-def _takes_updates(function: Any) -> bool:
-    return "updates" in inspect.signature(function).parameters
 
 
 def _as_float(value: Any) -> float | None:
