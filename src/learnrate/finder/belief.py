@@ -1,0 +1,179 @@
+"""What probes say about the best rate: a small model of loss against log rate, and what is believed after seeing them.
+
+Near its best rate the logarithm of a loss is a bowl in the logarithm of the rate: gentle to the left, where training is
+too slow, steep to the right, where it becomes unstable, with a wall beyond which runs diverge. Shorter runs want higher
+rates, so the bowl of a probe lies a little to the right of that of the full run: the drift. The model is this,
+
+    y(x, h, seed) = level(h, seed) + bowl(x - x*(h)) + noise,     x*(h) = x* + drift * log10(1 / h) + offset(h)
+
+with x the decimal logarithm of the rate and h the length of the probe as a share of the full run. Every run of one seed
+and length shares its level, which is how paired runs are compared. Bowls, drifts and walls are drawn once from broad
+priors; the best rate x* runs over a grid; each combination is weighed by how well it explains the probes. There is no
+fit that could fail, and the same probes always give the same belief.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+DRAWS = 192
+STEP = 1 / 24  # decades between two places of the grid
+BELOW, ABOVE = 1.75, 1.0  # decades around the best probe in which the best rate is looked for
+NOISE = 0.03  # the least spread of a paired comparison, in units of the logarithm of the loss
+MISFIT = 0.35  # how far, as a share of its height, the bowl may be wrong
+DRIFT, DRIFT_SPREAD = 0.20, 0.20  # decades per decade of length; the spread is that of one task
+OFFSET = 0.05  # decades by which the best rate of one length may lie elsewhere
+DEGREES = 4.0
+CLIFF = 3.0  # what a run beyond the wall is taken to cost
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """One probe: `x` = log10 of the rate, `share` of the full run, what it reached (inf: diverged), and its seed."""
+
+    x: float
+    share: float
+    y: float
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Belief:
+    """What is believed about the best rate of the full run: `mass` (sums to 1) over the grid `x`, and the `regret` of
+    each place: how much worse than the best it is expected to be, in the unit of y."""
+
+    x: Floats
+    mass: Floats
+    regret: Floats
+
+    @property
+    def best(self) -> float:
+        """The place of least expected regret: on the gentle side of an unsure optimum."""
+        return float(self.x[int(np.argmin(self.regret))])
+
+    def interval(self, level: float = 0.9) -> tuple[float, float]:
+        """The places between which the best rate lies with that probability, as much outside on either side."""
+        below = np.cumsum(self.mass)
+        tail = (1 - level) / 2
+        last = len(self.x) - 1
+        low, high = np.searchsorted(below, [tail, 1 - tail])
+        return float(self.x[min(low, last)]), float(self.x[min(high, last)])
+
+
+def believe(points: Sequence[Point], low: float, high: float) -> Belief:
+    """What these probes say; `low` and `high` are the logarithms between which the best rate is looked for."""
+    grid = _places(points, low, high)
+    shapes = _shapes()
+    log_weight = np.zeros((len(shapes), len(grid)))
+    for share in sorted({point.share for point in points}):
+        at = [point for point in points if point.share == share]
+        moved = shapes.drift * math.log10(1 / share) + shapes.offset(share)
+        log_weight += _explains(at, shapes, grid[None, :] + moved[:, None])
+    weight = np.exp(log_weight - log_weight.max())
+    weight /= weight.sum()
+    regret = np.einsum("sij,sj->i", shapes.regret(grid[None, :, None] - grid[None, None, :]), weight)
+    return Belief(grid, weight.sum(axis=0), regret)
+
+
+def _places(points: Sequence[Point], low: float, high: float) -> Floats:
+    """The grid: around the best run of the longest probes, as far as the range goes."""
+    alive = [point for point in points if math.isfinite(point.y)] or list(points)
+    longest = max(point.share for point in alive)
+    centre = min((point for point in alive if point.share == longest), key=lambda point: point.y).x
+    return np.arange(max(low, centre - BELOW), min(high, centre + ABOVE) + STEP / 2, STEP)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Shapes:
+    """Bowls, drifts and walls, one of each per draw."""
+
+    left: Floats
+    right: Floats
+    width: Floats
+    wall: Floats
+    drift: Floats
+    shift: Floats
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+    def offset(self, share: float) -> Floats:
+        """A little disagreement between lengths, drawn anew for each; none for the full run."""
+        if share >= 1:
+            return np.zeros(len(self))
+        return OFFSET * np.roll(self.shift, round(1e4 * share))
+
+    def bowl(self, gap: Floats) -> Floats:
+        """The height at `gap` decades from the best rate: a parabola inside the width, a straight slope outside."""
+        shape = (-1,) + (1,) * (gap.ndim - 1)
+        width = self.width.reshape(shape)
+        slope = np.where(gap < 0, self.left.reshape(shape), self.right.reshape(shape))
+        return slope * (np.sqrt(gap * gap + width * width) - width)
+
+    def regret(self, gap: Floats) -> Floats:
+        """What it costs to be `gap` decades off, beyond the wall included."""
+        return self.bowl(gap) + CLIFF * (gap > self.wall.reshape(-1, 1, 1))
+
+
+@functools.cache
+def _shapes() -> _Shapes:
+    """The draws: a fixed sequence that fills the prior evenly (Roberts' R sequence), so that few of them do."""
+    ratio = 2.0
+    for _ in range(60):
+        ratio = (1 + ratio) ** (1 / 7)
+    share = (0.5 + np.outer(np.arange(1, DRAWS + 1), ratio ** -np.arange(1.0, 7.0))) % 1
+    normal = _normal(share).T
+    return _Shapes(
+        left=0.6 * 2.2 ** normal[0],
+        right=1.2 * 2.2 ** normal[1],
+        width=0.35 * 1.6 ** normal[2],
+        wall=0.8 * 1.7 ** normal[3],
+        drift=DRIFT + DRIFT_SPREAD * normal[4],
+        shift=normal[5],
+    )
+
+
+def _normal(share: Floats) -> Floats:
+    """The normal quantile of each share."""
+    from statistics import NormalDist
+
+    quantile = NormalDist().inv_cdf
+    return np.vectorize(quantile)(share)
+
+
+def _explains(points: list[Point], shapes: _Shapes, best: Floats) -> Floats:
+    """The log likelihood of the probes of one length, for each shape and each place of its best rate."""
+    total = np.zeros_like(best)
+    for seed in sorted({point.seed for point in points}):
+        alive = [point for point in points if point.seed == seed and math.isfinite(point.y)]
+        if alive:
+            gaps = np.stack([point.x - best for point in alive], axis=-1)
+            total += _fits(np.array([point.y for point in alive]), shapes.bowl(gaps))
+    for point in points:
+        beyond = _beyond(point.x - best - shapes.wall[:, None])
+        total += np.log(beyond if math.isinf(point.y) else 1 - beyond)
+    return total
+
+
+def _beyond(distance: Floats) -> Floats:
+    """How probable it is that a run so far beyond the wall diverges; never certain."""
+    return 0.01 + 0.98 / (1 + np.exp(-np.clip(distance / 0.1, -50, 50)))
+
+
+def _fits(y: Floats, heights: Floats) -> Floats:
+    """Student's log likelihood of the differences; the common level is the one that the best probes agree on."""
+    spread = np.sqrt(NOISE**2 + (MISFIT * heights) ** 2)
+    weight = 1 / spread**2
+    level = ((y - heights) * weight).sum(-1) / weight.sum(-1)
+    scaled = (y - heights - level[..., None]) / spread
+    density = -(DEGREES + 1) / 2 * np.log1p(scaled**2 / DEGREES) - np.log(spread)
+    # the level is not known: its own uncertainty is integrated out as for a normal one
+    return density.sum(-1) - 0.5 * np.log(weight.sum(-1))

@@ -1,0 +1,215 @@
+"""From what a ladder has seen to a result: the rate and its interval, what a full run will reach, what has to be said."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Sequence
+
+from ..findings import Finding
+from .belief import Belief
+from .ladder import FINE, Ladder, Seen
+from .results import Interval, oriented
+
+FLAT = 0.01
+"""A regret, in units of the logarithm of the loss, that nobody would notice."""
+
+WIDE, BROAD = 1.0, 1.0
+"""Decades: of an interval that says too little, and of a range of rates that are all as good."""
+
+NEAR = 0.3
+"""Decades between the rate and a divergence that make it dangerous: a factor of two."""
+
+_DAMPED, _UNSURE, _LEAST = 0.7, 0.5, 0.05
+_Z = 1.645  # of a 90 % interval
+
+
+@dataclasses.dataclass(frozen=True)
+class Conclusion:
+    """What is said about one rate."""
+
+    rate: float
+    interval: Interval
+    objective: float
+    objective_interval: Interval
+    findings: tuple[Finding, ...]
+
+
+def conclude(ladder: Ladder) -> Conclusion:
+    """What the ladder's runs say; of a search that was cut short, what they say so far."""
+    if not any(math.isfinite(seen.value) for seen in ladder.seen):
+        return _nothing(ladder)
+    belief = ladder.belief()
+    rate = 10**ladder.choice(belief)
+    low, high = (10**x for x in belief.interval())
+    objective, interval = foreseen(ladder, math.log10(rate))
+    return Conclusion(rate, (low, high), objective, interval, tuple(_findings(ladder, belief, rate)))
+
+
+def _nothing(ladder: Ladder) -> Conclusion:
+    problem = ladder.problem
+    diverged = sum(math.isnan(seen.value) for seen in ladder.seen)
+    if diverged:
+        lowest = 10 ** min(seen.x for seen in ladder.seen)
+        advice = "Check the loss and the data at a rate of 0; if they are sound, search lower: rate=(low, high)."
+        found = Finding("every run diverged", "error", {"runs": diverged, "lowest rate": lowest}, advice)
+    else:
+        advice = "Give it more budget: not one run could be paid for."
+        found = Finding("no run was made", "error", {"updates spent": ladder.purse.spent}, advice)
+    rate = 10 ** min((seen.x for seen in ladder.seen), default=math.log10(problem.usual))
+    nan = (math.nan, math.nan)
+    return Conclusion(rate, (problem.low, rate) if diverged else (problem.low, problem.high), math.nan, nan, (found,))
+
+
+# -- the objective of a full run
+
+
+def foreseen(ladder: Ladder, x: float) -> tuple[float, Interval]:
+    """What one more full run at this place is expected to reach, with its 90 % interval.
+
+    Each level says what its best rate reached; the line through the last two, in logarithms of value and length, is
+    followed to the full length, a little flatter since learning slows down. Where full runs were made, they say it.
+    """
+    forward, back = ladder.coordinates()
+    levels = [
+        (updates, [forward(seen.value) for seen in _nearest(ladder, updates, x)])
+        for updates in sorted({seen.updates for seen in ladder.seen})
+    ]
+    levels = [(updates, values) for updates, values in levels if values]
+    if not levels:
+        return math.nan, (math.nan, math.nan)
+    last, values = levels[-1]
+    height = statistics.fmean(values)
+    spread = max(_spread(ladder), _LEAST)
+    ahead = math.log10(max(1.0, ladder.problem.task.updates / last))
+    slope = _slope(levels)
+    middle = height + _DAMPED * slope * ahead
+    deviation = math.sqrt(spread**2 * (1 + 1 / len(values)) + (_UNSURE * abs(slope) * ahead) ** 2 + (0.15 * ahead) ** 2)
+    ends = sorted(back(middle + sign * _Z * deviation) for sign in (-1, 1))
+    return back(middle), (ends[0], ends[1])
+
+
+def _nearest(ladder: Ladder, updates: int, x: float) -> list[Seen]:
+    """The runs of a level within a quarter decade of the best one there, which stand for its best."""
+    alive = [seen for seen in ladder.seen if seen.updates == updates and math.isfinite(seen.value)]
+    if updates >= ladder.problem.task.updates:
+        close = [seen for seen in alive if abs(seen.x - x) <= FINE]
+        return close or alive[:1]
+    mode = ladder.problem.task.mode
+    found = [min((s for s in alive if s.seed == seed), key=lambda s: oriented(s.value, mode)) for seed in _seeds(alive)]
+    return found
+
+
+def _seeds(seen: Sequence[Seen]) -> list[int]:
+    return sorted({one.seed for one in seen})
+
+
+def _slope(levels: Sequence[tuple[int, Sequence[float]]]) -> float:
+    """What a decade of length changes, by the last two levels; shorter is never better."""
+    if len(levels) < 2:
+        return 0.0
+    (first, before), (second, after) = levels[-2:]
+    change = (statistics.fmean(after) - statistics.fmean(before)) / math.log10(second / first)
+    return min(0.0, change)
+
+
+def _spread(ladder: Ladder) -> float:
+    """The standard deviation of one run over seeds, from places that several seeds have run."""
+    forward, _ = ladder.coordinates()
+    groups: dict[tuple[float, int], list[float]] = {}
+    for seen in ladder.seen:
+        if math.isfinite(seen.value):
+            groups.setdefault((seen.x, seen.updates), []).append(forward(seen.value))
+    pairs = [(statistics.variance(values), len(values) - 1) for values in groups.values() if len(values) > 1]
+    if not pairs:
+        return 0.0
+    return math.sqrt(sum(variance * n for variance, n in pairs) / sum(n for _, n in pairs))
+
+
+# -- what has to be said
+
+
+def _findings(ladder: Ladder, belief: Belief, rate: float) -> list[Finding]:
+    found = [
+        _unlearnt(ladder),
+        _edge(ladder, rate),
+        _wall(ladder, rate),
+        _flat(ladder, belief),
+        _noisy(ladder, belief),
+        _extrapolated(ladder),
+    ]
+    return [finding for finding in found if finding is not None]
+
+
+def _unlearnt(ladder: Ladder) -> Finding | None:
+    """No run ended better than the untrained model."""
+    alive = [seen for seen in ladder.seen if math.isfinite(seen.value)]
+    if ladder.untrained is None or any(ladder.learnt(seen.value) for seen in alive):
+        return None
+    best = min(alive, key=lambda seen: oriented(seen.value, ladder.problem.task.mode))
+    evidence = {"untrained": ladder.untrained, "best": best.value, "updates": max(seen.updates for seen in alive)}
+    advice = "Nothing was learnt at any rate in runs this short: give it more budget, or check the task."
+    return Finding("nothing learnt", "error", evidence, advice)
+
+
+def _edge(ladder: Ladder, rate: float) -> Finding | None:
+    """The best run of the longest level has none that is worse on one side."""
+    level = max(seen.updates for seen in ladder.seen)
+    place = math.log10(rate)
+    runs = [seen for seen in ladder.seen if seen.updates == level]
+    best = min(runs, key=lambda seen: oriented(seen.value, ladder.problem.task.mode))
+    below = any(seen.x < best.x for seen in ladder.seen)
+    above = any(seen.x > best.x for seen in ladder.seen)
+    if below and above:
+        return None
+    side = "above" if below else "below"
+    evidence = {"rate": 10**place, "lowest tried": ladder.tried[0], "highest tried": ladder.tried[1]}
+    advice = f"The best run is at the edge of what was tried: better rates may lie {side}; widen rate=(low, high)."
+    return Finding("edge of range", "error", evidence, advice)
+
+
+def _wall(ladder: Ladder, rate: float) -> Finding | None:
+    """Runs diverge within a factor of two above the rate."""
+    level = max(seen.updates for seen in ladder.seen)
+    walls = [seen.x for seen in ladder.seen if math.isnan(seen.value) and 4 * seen.updates >= level]
+    near = min((x for x in walls if x > math.log10(rate)), default=math.inf)
+    if near - math.log10(rate) > NEAR:
+        return None
+    evidence = {"rate": rate, "diverged at": 10**near}
+    advice = "Training diverges right next to the best rate: add warmup, or clip gradients, and search again."
+    return Finding("divergence next to the best", "warning", evidence, advice)
+
+
+def _flat(ladder: Ladder, belief: Belief) -> Finding | None:
+    """Rates over more than a decade are as good as each other."""
+    good = belief.x[belief.regret <= belief.regret.min() + FLAT]
+    runs = [seen.x for seen in ladder.seen if math.isfinite(seen.value)]
+    low, high = max(good[0], min(runs)), min(good[-1], max(runs))
+    if high - low < BROAD:
+        return None
+    advice = f"Any rate between {10**low:.2g} and {10**high:.2g} is as good: nothing is gained by a finer search."
+    return Finding("flat", "note", {"low": 10**low, "high": 10**high}, advice)
+
+
+def _noisy(ladder: Ladder, belief: Belief) -> Finding | None:
+    """The interval says little; how many more runs would halve it twice."""
+    low, high = belief.interval()
+    if high - low < WIDE or _flat(ladder, belief) is not None:
+        return None
+    level = max(seen.updates for seen in ladder.seen)
+    made = sum(seen.updates == level for seen in ladder.seen)
+    more = math.ceil(made * ((high - low) / (WIDE / 2)) ** 2) - made
+    evidence = {"factor": 10 ** (high - low), "runs": made, "more runs": more}
+    advice = f"The best rate is known only to a factor of {10 ** (high - low):.0f}: about {more} more runs would settle it."
+    return Finding("too noisy", "warning", evidence, advice)
+
+
+def _extrapolated(ladder: Ladder) -> Finding | None:
+    """No run was as long as the real one."""
+    level, full = max(seen.updates for seen in ladder.seen), ladder.problem.task.updates
+    if level >= full:
+        return None
+    evidence = {"longest run": level, "updates of a full run": full}
+    advice = "The objective of a full run is a forecast from shorter ones; a full run at this rate will tell."
+    return Finding("extrapolated", "note", evidence, advice)

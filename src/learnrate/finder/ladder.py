@@ -1,0 +1,243 @@
+"""How the rate is searched: short runs over a wide range, longer ones where the best is believed to be.
+
+Every level of the ladder is a length of run: a 24th of the full one, a sixth, a half. On the first level it climbs in
+half decades from the usual rate, up and then down, until a worse rate stands on either side of the best. Each further
+level asks around the rate that is believed in so far, in quarter decades, and again completes the bracket. What is left
+buys the last bracket again with other seeds. All runs of one level and seed are paired.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Generator, Iterable
+
+from .asking import Answers, Ask, Asks, Interrupted
+from .belief import DRIFT, Belief, Point, believe
+from .problem import Problem
+from .results import oriented
+
+FIRST, MIDDLE = 24, 6
+"""The full run over each of these is the length of the runs of the first two levels."""
+
+SHORTEST = 16
+"""Updates: no run is shorter, or it shows nothing but its first steps."""
+
+GRID = 16
+"""Rates are asked on a grid of so many to a decade, counted from the usual rate."""
+
+WIDE, FINE = 0.5, 0.25
+BRACKET, LAST = 3.2, 4.5
+"""The runs that a bracket takes at least, and those that the last level is given."""
+
+NEXT = 1.4
+"""A level has to be so many times as long as the one before to be worth its runs."""
+
+LONGER = 3
+"""How many times as long the runs become where nothing is learnt yet."""
+
+UNLEARNT = 0.02
+"""What a run has to gain on the untrained model, as a share of it, to have learnt anything."""
+
+EXPLODED = 4.0
+"""A training loss that stays above so many times the untrained one is no regression but a divergence."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """One answered ask of a rate: its logarithm, its level and seed, and the objective, NaN when it diverged."""
+
+    x: float
+    updates: int
+    seed: int
+    value: float
+    ask: Ask
+
+
+@dataclasses.dataclass
+class Purse:
+    """The updates that a search may still spend, and those it has spent; several ladders may share one."""
+
+    left: float
+    spent: float = 0.0
+
+    def pay(self, cost: float) -> None:
+        self.left -= cost
+        self.spent += cost
+
+
+class Ladder:
+    """The search for one rate; `seen` is what it has been told."""
+
+    def __init__(self, problem: Problem, purse: Purse) -> None:
+        self.problem = problem
+        self.purse = purse
+        self.seen: list[Seen] = []
+        self.untrained: float | None = None
+        self.limit: float | None = None
+        self.widened = False
+
+    # -- the search
+
+    def search(self) -> Generator[Asks, Answers, None]:
+        """The whole of it; stops where the budget ends, and when it is interrupted."""
+        try:
+            yield from self.begin()
+            level = yield from self.scan()
+            while (longer := self.next_level(level)) > level:
+                yield from self.refine(longer)
+                level = longer
+            yield from self.repeat(level)
+        except Interrupted:
+            return
+
+    def first_level(self) -> int:
+        """The length of the shortest runs, in updates."""
+        full = self.problem.task.updates
+        return min(full, max(SHORTEST, math.ceil(full / FIRST)))
+
+    def next_level(self, level: int) -> int:
+        """The next length whose bracket can be paid for, or this one where none is worth it.
+
+        The middle level comes first where it leaves enough for a longer one; else what is left buys one last bracket.
+        """
+        full, left = self.problem.task.updates, self.purse.left
+        middle = math.ceil(full / MIDDLE)
+        if level < middle and BRACKET * middle <= left:
+            return middle
+        last = min(full, int(left / (LAST if level >= middle else BRACKET)) - math.ceil(self.problem.task.evaluation))
+        return last if last >= NEXT * level else level
+
+    def begin(self) -> Generator[Asks, Answers, None]:
+        """What the model reaches untrained: a run of one update at no rate."""
+        (answer,) = yield [self.problem.ask(0.0, 1, role="untrained")]
+        self.purse.pay(answer.cost)
+        value = self.problem.value(answer.trace)
+        if math.isfinite(value):
+            self.untrained = value
+            first = float(answer.trace.loss[0])
+            if self.problem.task.mode == "min" and first > 0 and value > 0 and 0.1 < value / first < 10:
+                self.limit = EXPLODED * max(value, first)
+
+    def scan(self) -> Generator[Asks, Answers, int]:
+        """Climb from the usual rate until the best one has a worse one on either side; the level it ended on."""
+        start, updates = self._snapped(math.log10(self.problem.usual)), self.first_level()
+        while True:
+            yield from self.ask([start, start + WIDE, start - WIDE], updates)
+            yield from self.bracket(updates, 0, WIDE)
+            best = self.best_of(updates, 0)
+            longer = min(self.problem.task.updates, LONGER * updates)
+            if (best is not None and self.learnt(best.value)) or longer == updates or longer > self.purse.left:
+                return updates
+            alive = [seen.x for seen in self.at(updates, 0) if not math.isnan(seen.value)]
+            start, updates = max(alive, default=start) - WIDE, longer
+
+    def refine(self, updates: int) -> Generator[Asks, Answers, None]:
+        """A finished bracket on a longer level, around what is believed so far."""
+        centre = self._snapped(self.expected(updates))
+        yield from self.ask([centre, centre - FINE, centre + FINE], updates)
+        yield from self.bracket(updates, 0, FINE)
+
+    def repeat(self, updates: int) -> Generator[Asks, Answers, None]:
+        """The bracket again with other seeds, as long as there is something left."""
+        seed = 1
+        while True:
+            centre = self._snapped(self.expected(updates))
+            xs = [centre, centre - FINE, centre + FINE]
+            affordable = int(self.purse.left / (1.05 * updates))
+            if affordable < 1 or seed > 50:
+                return
+            yield from self.ask(xs[: max(1, min(3, affordable))], updates, seed)
+            if affordable < 4:
+                return
+            seed += 1
+
+    def bracket(self, updates: int, seed: int, step: float) -> Generator[Asks, Answers, None]:
+        """Go on to the side where the best still stands at the edge."""
+        for _ in range(40):
+            best = self.best_of(updates, seed)
+            xs = [seen.x for seen in self.at(updates, seed)]
+            if best is None:
+                wanted = min(xs) - step
+            elif best.x >= max(xs):
+                wanted = best.x + step
+            elif best.x <= min(xs):
+                wanted = best.x - step
+            else:
+                return
+            if not self.within(wanted) or updates > self.purse.left:
+                return
+            yield from self.ask([wanted], updates, seed)
+
+    def ask(self, xs: Iterable[float], updates: int, seed: int = 0) -> Generator[Asks, Answers, None]:
+        """Runs at these rates, unless they have been made."""
+        made = {seen.x for seen in self.at(updates, seed)}
+        wanted = [x for x in dict.fromkeys(self._snapped(x) for x in xs) if x not in made and self.within(x)]
+        asks = [self.problem.ask(10**x, updates, seed, self.limit) for x in wanted]
+        if not asks:
+            return
+        answers = yield asks
+        for x, ask, answer in zip(wanted, asks, answers, strict=True):
+            self.purse.pay(answer.cost)
+            self.seen.append(Seen(x, updates, seed, self.problem.value(answer.trace), ask))
+
+    # -- what has been seen
+
+    def at(self, updates: int, seed: int) -> list[Seen]:
+        return [seen for seen in self.seen if (seen.updates, seen.seed) == (updates, seed)]
+
+    def best_of(self, updates: int, seed: int) -> Seen | None:
+        """The best run of a level; None when all of them diverged."""
+        alive = [seen for seen in self.at(updates, seed) if not math.isnan(seen.value)]
+        return min(alive, key=lambda seen: oriented(seen.value, self.problem.task.mode), default=None)
+
+    def learnt(self, value: float) -> bool:
+        """Whether a run ended better than the untrained model did."""
+        if self.untrained is None:
+            return True
+        gain = oriented(self.untrained, self.problem.task.mode) - oriented(value, self.problem.task.mode)
+        return gain > UNLEARNT * abs(self.untrained)
+
+    def expected(self, updates: int) -> float:
+        """Where the best rate of a run of this length is believed to be."""
+        return self.belief().best + DRIFT * math.log10(self.problem.task.updates / updates)
+
+    def belief(self) -> Belief:
+        low, high = math.log10(self.problem.low), math.log10(self.problem.high)
+        return believe(self.points(), low, high)
+
+    def points(self) -> list[Point]:
+        """What has been seen, as the belief reads it."""
+        full = self.problem.task.updates
+        forward, _ = self.coordinates()
+        return [Point(s.x, min(1.0, s.updates / full), forward(s.value), s.seed) for s in self.seen]
+
+    def coordinates(self) -> tuple[Callable[[float], float], Callable[[float], float]]:
+        """How objectives are compared, and back: logarithms of losses, else shares of what there is to gain."""
+        mode = self.problem.task.mode
+        values = [seen.value for seen in self.seen if not math.isnan(seen.value)]
+        if mode == "min" and values and min(values) > 0:
+            return (lambda value: math.inf if math.isnan(value) else math.log(value)), math.exp
+        heights = [oriented(value, mode) for value in values]
+        untrained = [] if self.untrained is None else [oriented(self.untrained, mode)]
+        best = min(heights, default=0.0)
+        spread = (max([*heights, *untrained], default=1.0) - best) or 1.0
+        sign = 1 if mode == "min" else -1
+        return (lambda value: (oriented(value, mode) - best) / spread), (lambda y: sign * (best + y * spread))
+
+    def choice(self, belief: Belief) -> float:
+        """The place to train at: where least is risked, within what has been tried and did not diverge."""
+        alive = [seen.x for seen in self.seen if not math.isnan(seen.value)]
+        return min(max(belief.best, min(alive) - FINE), max(alive))
+
+    @property
+    def tried(self) -> tuple[float, float]:
+        """The lowest and the highest rate of any run."""
+        xs = [seen.x for seen in self.seen]
+        return 10 ** min(xs), 10 ** max(xs)
+
+    def within(self, x: float) -> bool:
+        return math.log10(self.problem.low) - 1e-9 <= x <= math.log10(self.problem.high) + 1e-9
+
+    def _snapped(self, x: float) -> float:
+        return round(round(x * GRID) / GRID, 6)

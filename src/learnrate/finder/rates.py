@@ -1,0 +1,188 @@
+"""`find`: the rate for this task, this schedule and this horizon, for about the price of one run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..errors import ParameterError, UsageError
+from ..findings import Finding
+from ..policy import Policy
+from ..runs import Task
+from ..schedule import Schedule
+from ..spec import Number, shorten
+from .asking import Log, Search, logged
+from .conclusion import Conclusion, conclude
+from .driving import Driver, Progress
+from .engine import Local
+from .ladder import Ladder, Purse
+from .priors import rate_range
+from .problem import Problem, usual_settings
+from .results import Probe, Result, RunnerUp
+
+_BUDGET = Number("", "full runs", "", gt=0)
+_SEED = Number("", "", "", ge=0, whole=True)
+
+
+def find(
+    task: Task,
+    schedule: Schedule,
+    optimizer: str = "adamw",
+    budget: float = 1.0,
+    seed: int = 0,
+    *,
+    rate: tuple[float, float] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    groups: Mapping[str, float] | None = None,
+    watch: Callable[[Progress], None] | None = None,
+) -> Result:
+    """The rate at which this task, under this schedule, ends best.
+
+    It makes short runs over a wide range of rates, longer ones where the best is believed to be, all of one seed
+    paired, and reads them with a model of loss against log rate. `schedule` has its peak at 1, so that the rate found
+    is what it is multiplied by. `budget` is in full runs of the task; all of it may be spent. `rate` is the range to
+    search, by default a wide one for the optimizer; a best rate at its edge widens it. `settings` are the optimizer's
+    others (SGD gets momentum 0.9 unless told otherwise), `groups` multiply the rate of named groups of parameters.
+    Runs are of seeds `seed`, `seed` + 1, ...; the same call gives the same result. The task decides what a model starts
+    as: one that loads trained weights is searched as it is, and may want a rate a hundred times lower.
+
+    The result says how sure it is: `interval` holds the best rate with 90 % probability, and `findings` say when there
+    is no answer ("edge of range", "nothing learnt", "every run diverged"), when there are many ("flat"), when more runs
+    are needed ("too noisy"), and when training is about to break ("divergence next to the best").
+
+    Raises `ParameterError` for a schedule whose peak is not 1 and for values that break their rules, and `TaskError`
+    for a task that breaks the run protocol or ignores its seed. Ctrl-C ends the search with what it knows.
+
+    Short runs under the schedule's own shape: McCandlish-style range tests ignore it. The ladder of lengths follows
+    successive halving (Jamieson and Talwalkar, 2016, arXiv:1502.07943).
+
+    >>> from learnrate import Linear, task
+    >>> @task(updates=240, objective="left", evaluation=0)
+    ... def valley(policy, seed, updates):
+    ...     x, y = 1.0, 1.0
+    ...     for t in range(updates):
+    ...         loss = x * x + 20 * y * y
+    ...         x, y = x - policy.lr(t) * 2 * x, y - policy.lr(t) * 40 * y
+    ...         if (yield {"loss": loss + 1e-3}) == "evaluate":
+    ...             yield {"left": x * x + 20 * y * y + 1e-3}
+    >>> result = find(valley, Linear(1, 0), "sgd")
+    >>> 0.01 < result.rate < 0.1 and result.updates <= 240
+    True
+    """
+    problem = _problem(task, schedule, optimizer, rate, settings, groups, seed)
+    budget = _checked("budget", budget, _BUDGET)
+    log: Log = []
+    with Local(task) as engine:
+        driver = Driver(engine, watch=watch)
+        conclusion = driver.drive(logged(_search(problem, budget), log))
+    return assemble(conclusion, problem, log, budget=budget, interrupted=driver.progress.interrupted)
+
+
+def _search(problem: Problem, budget: float) -> Search[Conclusion]:
+    ladder = Ladder(problem, Purse(budget * problem.task.updates))
+    yield from ladder.search()
+    return conclude(ladder)
+
+
+def _problem(
+    task: Task,
+    schedule: Schedule,
+    optimizer: str,
+    rate: tuple[float, float] | None,
+    settings: Mapping[str, Any] | None,
+    groups: Mapping[str, float] | None,
+    seed: int,
+) -> Problem:
+    if not isinstance(task, Task):
+        raise UsageError(f"find needs a task; make one with @task(updates=..., objective=...), got {shorten(task)}")
+    if not isinstance(schedule, Schedule):
+        raise UsageError(f"find needs a schedule whose peak is 1, such as Linear(1, 0), got {shorten(schedule)}")
+    Policy(optimizer, 1.0)  # refuses what is no name
+    low, usual, high = rate_range(optimizer)
+    if rate is not None:
+        low, high = _range(rate)
+        usual = usual if low <= usual <= high else math.sqrt(low * high)
+    kept = dict(usual_settings(optimizer)) | dict(settings or {})
+    number = _checked("seed", seed, _SEED)
+    return Problem(task, schedule, optimizer, low, high, usual, kept, dict(groups or {}), number, str(schedule))
+
+
+def assemble(
+    conclusion: Conclusion,
+    problem: Problem,
+    log: Log,
+    *,
+    budget: float,
+    interrupted: bool,
+    runner_ups: Sequence[RunnerUp] = (),
+    more: str = "",
+) -> Result:
+    """The result of a search: what it concluded, and every run it made."""
+    task = problem.task
+    findings = list(conclusion.findings)
+    if interrupted:
+        advice = "The search was stopped before its budget was spent; it says what it knew then."
+        findings.append(Finding("interrupted", "warning", {"runs": len(log)}, advice))
+    return Result(
+        policy=problem.policy(conclusion.rate).over(task.updates, **task.units),
+        rate=conclusion.rate,
+        interval=conclusion.interval,
+        objective=conclusion.objective,
+        objective_interval=conclusion.objective_interval,
+        curve=tuple(_probe(problem, index, log) for index in range(len(log))),
+        updates=sum(answer.cost + answer.again for _, answer in log),
+        findings=tuple(findings),
+        traces=tuple(answer.trace for _, answer in log),
+        task=task.name,
+        name=task.objective,
+        mode=task.mode,
+        horizon=task.updates,
+        budget=budget,
+        schedule=problem.name,
+        seed=problem.seed,
+        untrained=_untrained(log),
+        runner_ups=tuple(runner_ups),
+        more=more,
+        interrupted=interrupted,
+    )
+
+
+def _probe(problem: Problem, index: int, log: Log) -> Probe:
+    ask, answer = log[index]
+    trace = answer.trace
+    value = math.nan if trace.ended in ("diverged", "failed") or trace.objective is None else trace.objective
+    return Probe(
+        ask.policy.optimizer,
+        ask.schedule,
+        ask.rate,
+        ask.goal,
+        ask.goal / problem.task.updates,
+        ask.seed,
+        value,
+        trace.ended,
+        ask.role,
+        answer.cost + answer.again,
+        index,
+    )
+
+
+def _untrained(log: Log) -> float | None:
+    values = [answer.trace.objective for ask, answer in log if ask.role == "untrained"]
+    return values[0] if values else None
+
+
+def _range(rate: Any) -> tuple[float, float]:
+    if not isinstance(rate, Sequence) or len(rate) != 2:
+        raise ParameterError(f"rate must be a pair (low, high) of rates > 0, got {shorten(rate)}")
+    low, high = (float(_checked("rate", end, Number("", "", "", gt=0))) for end in rate)
+    if not low < high:
+        raise ParameterError(f"rate must be a pair with low < high, got {shorten(rate)}")
+    return low, high
+
+
+def _checked(name: str, value: Any, rule: Number) -> Any:
+    try:
+        return rule.read(value)
+    except ValueError as broken:
+        raise ParameterError(f"{name} must {broken}") from None
