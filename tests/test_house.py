@@ -62,7 +62,7 @@ DOORS = {
     "lightning": "torch",
     "transformers": "torch",
     "tasks": "runs torch",
-    "report": "trace comparison",
+    "report": "trace comparison finder interop",
     "cli": "__init__ report tasks torch keras jax lightning transformers",
     "__init__": "interop linting differences listing comparison finder tuner diagnosis law",
     "__main__": "cli errors",
@@ -90,6 +90,7 @@ LAZY = {
     "schedule": "plot, latex, code, lint, report: one-line methods that would open a door backwards",
     "interop": "one module per library, imported when it is asked for; the library that `write` builds objects of",
     "tasks": "the embedded tasks, each imported when it is asked for: they need a framework",
+    "tuner": "the module of a task, in a worker process",
     "__init__": "the bridges: importing the library must import no framework",
 }
 BRIDGES = ("torch", "keras", "jax", "lightning", "transformers")

@@ -19,6 +19,7 @@ from .trace import Trace, load_traces, save_traces
 if typing.TYPE_CHECKING:
     from .differences import explain
     from .linting import lint
+    from .torch import TorchTask as TorchTask
 
 __version__ = "0.1.0"
 
@@ -28,8 +29,11 @@ _ROOMS = (
 )
 """Rooms reached as attributes (`learnrate.torch.attach`) and imported when they are: some need a framework."""
 
-_VERBS = {"explain": "differences", "lint": "linting"}
-"""Verbs whose rooms are imported when they are called: they stand on other libraries' vocabularies."""
+_VERBS = {"explain": "differences", "lint": "linting", "TorchTask": "torch"}
+"""Names whose rooms are imported when they are used: they stand on other libraries, or on their vocabularies.
+
+What needs a framework is not in `__all__`: `from learnrate import *` must work without one.
+"""
 
 __all__ = [
     "Finding",
@@ -62,4 +66,4 @@ def __getattr__(name: str) -> typing.Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *_ROOMS, "__version__"})
+    return sorted({*__all__, *_VERBS, *_ROOMS, "__version__"})

@@ -10,6 +10,7 @@
     ├── StateError (ValueError)          a checkpoint that does not belong to this scheduler
     ├── TaskError (ValueError)           a task that breaks the run protocol
     ├── TraceFileError (ValueError)      a trace file that cannot be read
+    ├── StudyError (ValueError)          a study that cannot be opened, read or continued
     ├── UsageError (TypeError)           the wrong kind of thing was passed
     └── MissingExtra (ImportError)       an optional dependency is not installed
 
@@ -61,6 +62,10 @@ class TaskError(LearnrateError, ValueError):
 
 class TraceFileError(LearnrateError, ValueError):
     """A trace file that is damaged, foreign, or of a newer version."""
+
+
+class StudyError(LearnrateError, ValueError):
+    """A study, or the storage that holds it, that cannot be opened, read or continued; the message says the fix."""
 
 
 class UsageError(LearnrateError, TypeError):

@@ -1,7 +1,7 @@
-"""The command line: `learnrate compare`, `list`, `show`, `plot`, `convert`, `explain` and `lint`.
+"""The command line: `learnrate find`, `tune`, `compare`, `range-test`, `list`, `show`, `convert` and the others.
 
-Exit codes: 0 when all is well, 1 when the answer is no (no policy converged; a schedule has an error), 2 for misuse,
-130 after Ctrl-C. Results go to standard output, everything else to standard error.
+Exit codes: 0 when all is well, 1 when the answer is no (no policy converged; no rate can be recommended; a schedule has
+an error), 2 for misuse, 130 after Ctrl-C. Results go to standard output, everything else to standard error.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .. import __version__, report
 from ..errors import LearnrateError, UsageError
 from ..interop.writing import TARGETS
 from ..linting import STEPPED
-from . import catalogue, contest, streams, text, translation
+from . import catalogue, contest, streams, text, translation, tuning
 
 MISUSE = 2
 
@@ -80,6 +80,32 @@ Updates = Annotated[int | None, typer.Option(min=1, help="Length of the run, in 
 Json = Annotated[bool, typer.Option("--json", help="Print plain data instead of text.")]
 
 
+TaskName = Annotated[str, typer.Argument(metavar="TASK", help="An embedded task, or path/to/file.py:name.")]
+Optimizer = Annotated[str, typer.Option(help="The optimizer, by its name in torch.optim.")]
+Seed = Annotated[int, typer.Option(min=0, help="The first seed; the answer of a seed is always the same.")]
+Rates = Annotated[
+    tuple[float, float] | None,
+    typer.Option("--rate", metavar="LOW HIGH", help="Look for the rate between these two; by default a wide range."),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--setting", metavar="NAME=VALUE", help="Another setting of the optimizer, such as weight_decay=0.1."),
+]
+ReportTo = Annotated[
+    Path | None, typer.Option("--report", metavar="FILE", help="Write a report, one HTML file that opens offline.")
+]
+Save = Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the traces of all runs.")]
+Data = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="The folder of a task that reads its data from one, such as cifar10.")
+]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH|URL", help="Where studies are kept: a file, or a database URL. By default .learnrate/studies.db."
+    ),
+]
+
+
 def _version(asked: bool) -> None:
     if asked:
         typer.echo(f"learnrate {__version__}")
@@ -97,7 +123,7 @@ def _root(
 
 @app.command("compare")
 def compare(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="An embedded task, or path/to/file.py:name.")],
+    task: TaskName,
     seeds: Annotated[int, typer.Option(min=1, max=10_000, help="Runs of every policy; run i uses seed + i.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
     updates: Updates = None,
@@ -108,10 +134,8 @@ def compare(
     optimizer: Annotated[
         list[str] | None, typer.Option(help="Only these of the default optimizers; or those that run your schedules.")
     ] = None,
-    report_to: Annotated[
-        Path | None, typer.Option("--report", metavar="FILE", help="Write a report, one HTML file that opens offline.")
-    ] = None,
-    save: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the traces of all finished runs.")] = None,
+    report_to: ReportTo = None,
+    save: Save = None,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -136,6 +160,172 @@ def compare(
         as_json=as_json,
     )
     raise typer.Exit(contest.hold(asked, _console(), _console(stderr=True)))
+
+
+# --- finding and tuning ----------------------------------------------------------------------------------------------
+
+
+@app.command("find")
+def find(
+    task: TaskName,
+    schedule: Annotated[
+        str,
+        typer.Argument(
+            metavar="SCHEDULE", help="The schedule to train with, its peak at 1: \"Linear(0, 1, '5%') >> Cosine(1)\"."
+        ),
+    ],
+    optimizer: Optimizer = "adamw",
+    rate: Rates = None,
+    budget: Annotated[float, typer.Option(help="What it may cost, in full runs of the task.")] = 1.0,
+    seed: Seed = 0,
+    setting: Settings = None,
+    report_to: ReportTo = None,
+    save: Save = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """The rate for this task, this schedule and this optimizer: short paired runs, read with an interval.
+
+    The exit code is 1 when no rate can be recommended. Ctrl-C ends it early: it then says what it knows, and the exit
+    code is 130.
+    """
+    raise typer.Exit(
+        tuning.find(
+            *(task, schedule, _console(), _console(stderr=True), tuning.Wanted(report_to, save, as_json)),
+            data=data,
+            settings=setting or (),
+            rates=rate,
+            budget=budget,
+            optimizer=optimizer,
+            seed=seed,
+        )
+    )
+
+
+@app.command("range-test")
+def range_test(
+    task: TaskName,
+    optimizer: Optimizer = "adamw",
+    low: Annotated[float | None, typer.Option(help="The first rate; by default one far too low.")] = None,
+    high: Annotated[float | None, typer.Option(help="The last rate; by default one far too high.")] = None,
+    updates: Annotated[int, typer.Option(min=2, help="Length of the test, in updates.")] = 100,
+    seed: Seed = 0,
+    setting: Settings = None,
+    plot_to: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE", help="Draw the curve with every rule: FILE.png, .svg, .pdf or .html."),
+    ] = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """The classic range test, one run under a rising rate, with what each known package would read off it.
+
+    The exit code is 1 when a finding is an error.
+    """
+    raise typer.Exit(
+        tuning.range_test(
+            *(task, _console(), _console(stderr=True)),
+            data=data,
+            settings=setting or (),
+            picture=plot_to,
+            as_json=as_json,
+            optimizer=optimizer,
+            low=low,
+            high=high,
+            updates=updates,
+            seed=seed,
+        )
+    )
+
+
+Budget = Annotated[
+    float | None, typer.Option(help="What it may cost, in full runs of the task; 4 unless --hours is given.")
+]
+Schedules = Annotated[
+    list[str] | None,
+    typer.Option(metavar="EXPR", help="Only these schedules: a name such as cosine, or a schedule with peak 1."),
+]
+Warmups = Annotated[str | None, typer.Option(metavar="LENGTHS", help="The warmups to choose from, such as 0,5%,100.")]
+Decays = Annotated[
+    str | None, typer.Option(metavar="VALUES", help="The weight decays to choose from: a,b,c or LOW:HIGH.")
+]
+Extras = Annotated[
+    list[str] | None,
+    typer.Option("--with", metavar="NAME=VALUES", help="Search another setting too: beta2=0.9:0.999, or a,b,c."),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=256, help="Processes, which change the time and not the answer. By default 2, or 1 on one core."
+    ),
+]
+
+
+@app.command("tune")
+def tune(
+    task: TaskName,
+    budget: Budget = None,
+    hours: Annotated[float | None, typer.Option(help="What it may take, in hours, besides or instead.")] = None,
+    optimizer: Annotated[list[str] | None, typer.Option(help="Only these optimizers.")] = None,
+    schedule: Schedules = None,
+    rate: Rates = None,
+    warmup: Warmups = None,
+    weight_decay: Decays = None,
+    extra: Extras = None,
+    workers: Workers = None,
+    seed: Seed = 0,
+    study: Annotated[str | None, typer.Option(metavar="NAME", help="The name of the study.")] = None,
+    storage: Storage = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the study: nothing finished is run again.")
+    ] = False,
+    report_to: ReportTo = None,
+    save: Save = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """The best policy for a budget: optimizer, schedule, rate, warmup and weight decay, with what it is not told from.
+
+    The study is kept, so that a search that was interrupted or killed goes on with --resume. The exit code is 1 when no
+    policy can be recommended. Ctrl-C ends it early: it then says what it knows, and the exit code is 130.
+    """
+    space = tuning.space(optimizer, schedule, rate, warmup, weight_decay, extra)
+    raise typer.Exit(
+        tuning.tune(
+            *(task, _console(), _console(stderr=True), tuning.Wanted(report_to, save, as_json)),
+            data=data,
+            space=space,
+            budget=budget,
+            hours=hours,
+            workers=workers,
+            seed=seed,
+            study=study,
+            storage=storage,
+            resume=resume,
+        )
+    )
+
+
+@app.command("studies")
+def studies(storage: Storage = None, as_json: Json = False) -> None:
+    """The studies of a storage: what each was of, how far it is, and its best objective."""
+    raise typer.Exit(tuning.studies(storage, _console(), as_json))
+
+
+@app.command("report")
+def report_(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="The name of a study; learnrate studies lists them.")],
+    output: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="The page to write; by default STUDY.html.")
+    ] = None,
+    storage: Storage = None,
+    as_json: Json = False,
+) -> None:
+    """What a study has found so far, as a page and as text, also while it is still being made.
+
+    The exit code is 1 when no policy can be recommended yet.
+    """
+    raise typer.Exit(tuning.report_study(study, output, storage, _console(), _console(stderr=True), as_json))
 
 
 @app.command("list")

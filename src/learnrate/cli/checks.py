@@ -18,8 +18,11 @@ _PAGES = (".html", ".htm")
 _HARMLESS = frozenset({"test", "this", "antigravity"})  # modules that no library imports
 
 
-def task(reference: str) -> Task:
-    """The task of that name; raises what `find` raises, also for a file that ends the process or hides a module."""
+def task(reference: str, data: Path | None = None) -> Task:
+    """The task of that name, with its data in the folder `data`.
+
+    It raises what `find` raises, also for a file that ends the process or hides a module.
+    """
     path = reference if reference.endswith(".py") else reference.rpartition(":")[0]
     name = Path(path).stem
     if path.endswith(".py") and name in sys.stdlib_module_names - _HARMLESS:
@@ -27,7 +30,7 @@ def task(reference: str) -> Task:
     known = sys.path[:]
     try:
         with aside():
-            return find(reference)
+            return find(reference, data)
     except SystemExit as left:
         raise TaskError(f"{path or reference} cannot be imported: it ended with SystemExit({left.code!r})") from None
     finally:  # its folder is for the workers, once they have loaded what they need: it may hold a json.py

@@ -21,9 +21,10 @@ from ..policy import Policy
 from ..report.words import interval, number, percent, probability, standing
 from ..runs import Task
 from ..trace import Trace, save_traces
+from ..tuner.workers import outliving_pipes
 from . import checks
 from .lineup import lineup
-from .streams import aside, lay, outliving_pipes
+from .streams import aside, lay
 from .text import policies
 from .workers import Job, Progress, execute
 

@@ -30,14 +30,6 @@ def lay(out: Console, table: Table) -> None:
     out.file.write("".join(f"{line.rstrip()}\n" for line in drawn.get().splitlines()))
 
 
-def stdout_is_stderr() -> None:
-    """From now on, whatever this process or what it starts writes to standard output goes to standard error."""
-    sys.stdout.flush()
-    with contextlib.suppress(OSError):  # either of them may be closed
-        os.dup2(STDERR, STDOUT)
-    sys.stdout = sys.stderr
-
-
 @contextlib.contextmanager
 def aside() -> Iterator[None]:
     """In here, standard output goes to standard error; also what is written past Python."""
@@ -59,19 +51,6 @@ def aside() -> Iterator[None]:
 def end_with_the_reader() -> None:
     """A closed pipe ends the process without a word, as it ends other commands (141 in a shell)."""
     if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-
-
-@contextlib.contextmanager
-def outliving_pipes() -> Iterator[None]:
-    """In here, a pipe to a process that has died is an error like any other."""
-    if not hasattr(signal, "SIGPIPE") or signal.getsignal(signal.SIGPIPE) is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    try:
-        yield
-    finally:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 

@@ -1,4 +1,4 @@
-"""Figures and pages from values: pictures of schedules, and the report of a comparison.
+"""Figures and pages from values: pictures of schedules, and the reports of a comparison and of a search.
 
 Nothing here computes a result and nothing is trained; whoever has the values can draw them.
 """
@@ -18,8 +18,11 @@ from .terminal import draw
 
 if TYPE_CHECKING:
     from ..comparison import Comparison, Curve
+    from ..finder.results import Result
+    from ..finder.sweep import RangeTest
 
-_PICTURES = ("png", "svg", "pdf")
+PICTURES = (".png", ".svg", ".pdf", ".html")
+"""What can be drawn to: the endings of file names."""
 
 
 def plot(
@@ -55,24 +58,44 @@ def page(comparison: Comparison, curves: Sequence[Curve], path: str | os.PathLik
     return _write(Path(path), comparison_page(comparison, curves).encode())
 
 
+def search_page(result: Result, path: str | os.PathLike[str]) -> Path:
+    """Write the report of a search: one HTML file that opens offline. Raises `MissingExtra` without Plotly."""
+    from .search_pages import result_page
+
+    return _write(Path(path), result_page(result).encode())
+
+
 def check_plotly() -> None:
     """Raise `MissingExtra` where `page` would, for whoever has long work to do before it."""
-    from .pages import plotly_source
+    from .document import plotly_source
 
     plotly_source()
 
 
+def range_plot(test: RangeTest, path: str | os.PathLike[str]) -> Path:
+    """The curve of a range test with what every rule reads off it; the kinds of file and the errors are `plot`'s."""
+    from . import sweeps
+
+    kind = _kind(Path(path))
+    content = sweeps.page(test).encode() if kind == "html" else sweeps.picture(test).render(kind)
+    return _write(Path(path), content)
+
+
 def _save(curves: list[Series], path: Path) -> Path:
-    kind = path.suffix.lower().removeprefix(".")
+    kind = _kind(path)
     if kind == "html":
         from .pages import schedule_page
 
         return _write(path, schedule_page(curves).encode())
-    if kind not in _PICTURES:
-        raise UsageError(f"cannot draw to {path.name!r}; end its name with .png, .svg, .pdf or .html")
     from . import figures
 
     return _write(path, figures.figure(curves).render(kind))
+
+
+def _kind(path: Path) -> str:
+    if path.suffix.lower() not in PICTURES:
+        raise UsageError(f"cannot draw to {path.name!r}; end its name with .png, .svg, .pdf or .html")
+    return path.suffix.lower().removeprefix(".")
 
 
 def _write(path: Path, content: bytes) -> Path:
@@ -80,4 +103,15 @@ def _write(path: Path, content: bytes) -> Path:
     return path
 
 
-__all__ = ["Series", "check_plotly", "draw", "page", "plot", "sample", "svg"]
+__all__ = [
+    "PICTURES",
+    "Series",
+    "check_plotly",
+    "draw",
+    "page",
+    "plot",
+    "range_plot",
+    "sample",
+    "search_page",
+    "svg",
+]

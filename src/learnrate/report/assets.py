@@ -34,13 +34,24 @@ td:last-child { min-width: 11rem; }
 .swatch { width: 1.5rem; height: 1.5rem; padding: 0; border-radius: 50%; border: 2px solid var(--tint);
   background: transparent; cursor: pointer; vertical-align: middle; }
 .swatch[aria-pressed=true] { background: var(--tint); }
-.swatch:focus-visible, #copy:focus-visible { outline: 3px solid var(--mark); outline-offset: 2px; }
+.swatch:focus-visible, .copy:focus-visible, [role=tab]:focus-visible {
+  outline: 3px solid var(--mark); outline-offset: 2px; }
 .keys { list-style: none; padding: 0; overflow-wrap: anywhere; }
 .keys li { margin: .3rem 0; }
 .code { position: relative; }
 pre { background: var(--card); padding: 1rem; border-radius: 4px; overflow-x: auto; font-size: .85rem; }
-#copy { position: absolute; top: .5rem; right: .5rem; font: inherit; font-size: .8rem; padding: .2rem .7rem;
+.copy { position: absolute; top: .5rem; right: .5rem; font: inherit; font-size: .8rem; padding: .2rem .7rem;
   color: var(--ink); background: var(--paper); border: 1px solid var(--rule); border-radius: 4px; cursor: pointer; }
+.tabs { display: flex; flex-wrap: wrap; gap: .3rem; }
+.tabs button { font: inherit; font-size: .9rem; padding: .25rem .9rem; color: var(--soft); background: transparent;
+  border: 1px solid var(--rule); border-radius: 4px; cursor: pointer; }
+.tabs button[aria-selected=true] { color: var(--ink); background: var(--card); border-color: var(--mark); }
+.findings { list-style: none; padding: 0; }
+.findings li { margin: .4rem 0; padding: .4rem .8rem; border-left: 4px solid var(--rule); overflow-wrap: anywhere; }
+.findings .error { border-color: #d55e00; }
+.findings .warning { border-color: #e69f00; }
+.findings b { text-transform: capitalize; }
+tfoot td, tfoot th { font-weight: 600; border-bottom: 0; }
 """
 
 SCRIPT = """
@@ -66,13 +77,13 @@ function eachChart(act) {
 
 function bring(index, bright) {
   eachChart(place => {
-    const at = place.data.findIndex(line => line.meta && line.meta.index === index);
-    if (at < 0) return;
-    const colour = bright ? place.data[at].meta.colour : quiet;
+    const at = place.data.flatMap((line, i) => line.meta && line.meta.index === index ? [i] : []);
+    if (!at.length) return;
+    const colour = bright ? place.data[at[0]].meta.colour : quiet;
     Plotly.restyle(place, {
       "line.color": colour, "line.width": bright ? 2.2 : 1, opacity: bright ? 1 : 0.5,
       hoverinfo: bright ? "all" : "skip",
-    }, [at]);
+    }, at);
   });
 }
 
@@ -90,11 +101,31 @@ for (const button of document.querySelectorAll(".swatch")) {
   });
 }
 
-const copy = document.getElementById("copy");
-if (copy) copy.addEventListener("click", () => {
-  const code = document.getElementById("code");
-  getSelection().selectAllChildren(code);  // works from a file, where the clipboard may be closed to scripts
-  const copied = document.execCommand("copy");
-  copy.textContent = copied ? "Copied" : "Selected: press Ctrl-C";
-});
+for (const copy of document.querySelectorAll(".copy")) {
+  copy.addEventListener("click", () => {
+    const code = document.getElementById(copy.dataset.code);
+    getSelection().selectAllChildren(code);  // works from a file, where the clipboard may be closed to scripts
+    const copied = document.execCommand("copy");
+    copy.textContent = copied ? "Copied" : "Selected: press Ctrl-C";
+  });
+}
+
+const tabs = [...document.querySelectorAll("[role=tab]")];
+function choose(tab) {
+  for (const each of tabs) {
+    each.setAttribute("aria-selected", String(each === tab));
+    each.tabIndex = each === tab ? 0 : -1;
+    document.getElementById(each.getAttribute("aria-controls")).hidden = each !== tab;
+  }
+}
+for (const tab of tabs) {
+  tab.addEventListener("click", () => choose(tab));
+  tab.addEventListener("keydown", event => {
+    const move = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!move) return;
+    const next = tabs[(tabs.indexOf(tab) + move + tabs.length) % tabs.length];
+    choose(next);
+    next.focus();
+  });
+}
 """.replace("QUIET", QUIET)

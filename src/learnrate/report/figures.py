@@ -39,14 +39,20 @@ class Picture:
         return self.render("svg").decode()
 
 
-def figure(curves: Sequence[Series]) -> Picture:
-    """A new figure with every curve on one axis."""
+def blank() -> tuple[Figure, Axes]:
+    """A new figure with an empty axis."""
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError:
         raise MissingExtra("matplotlib", "plot") from None
     canvas = Figure(figsize=_FIGURE, layout="constrained")
-    lines(canvas.add_subplot(), curves)
+    return canvas, canvas.add_subplot()
+
+
+def figure(curves: Sequence[Series]) -> Picture:
+    """A new figure with every curve on one axis."""
+    canvas, ax = blank()
+    lines(ax, curves)
     return Picture(canvas)
 
 

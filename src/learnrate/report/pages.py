@@ -1,9 +1,8 @@
-"""Pages that open offline: everything they need, Plotly included, is in the one file."""
+"""The report of a comparison, and the page of a few schedules: one file each, which opens offline."""
 
 from __future__ import annotations
 
 import html
-import json
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,18 +10,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..comparison import Comparison, Curve, Row
-from ..errors import LearnrateError, MissingExtra
-from .assets import SCRIPT, STYLE
-from .palette import COLOURS, DASHES, FAINT, QUIET
+from ..errors import LearnrateError
+from .charts import Chart, Values, canvas, decades, drawn_line, label, measured_axis, scale_of, tint
+from .document import code_block, document, figure, swatch
+from .palette import COLOURS, FAINT, QUIET
 from .series import Series
 from .words import interval, noise_size, number, percent, probability, standing
 
-_LOG_FROM = 5.0  # a positive quantity that spans more than this factor is read on a log scale
-_MARKED = 20  # a curve of at most so many points shows them
-_CLEAR = "rgba(0,0,0,0)"
-
-Chart = dict[str, Any]
-Values = Sequence[float]
 Columns = tuple[NDArray[Any], NDArray[Any]]
 
 
@@ -33,8 +27,8 @@ def comparison_page(comparison: Comparison, curves: Sequence[Curve]) -> str:
     objective = comparison.objective
     charts = {
         "final": _final(comparison),
-        "objective": _over_time(ordered, objective, lambda c: (c.evaluated, c.objective), _measured_axis),
-        "loss": _over_time(ordered, "loss", lambda c: (c.averaged, c.loss), _measured_axis),
+        "objective": _over_time(ordered, objective, lambda c: (c.evaluated, c.objective), measured_axis),
+        "loss": _over_time(ordered, "loss", lambda c: (c.averaged, c.loss), measured_axis),
         "rate": _over_time(ordered, "rate", lambda c: (c.update, c.rate), _rate_axis),
     }
     title = f"Which policy trains {comparison.task} best?"
@@ -42,31 +36,31 @@ def comparison_page(comparison: Comparison, curves: Sequence[Curve]) -> str:
         f"<h1>{html.escape(title)}</h1>",
         f'<p id="verdict">{html.escape(comparison.verdict)}</p>',
         f'<p class="facts">{html.escape(_facts(comparison, ordered))}</p>',
-        _figure("final", f"Final {objective}", "One dot per seed; the bar is the mean with its interval."),
+        figure("final", f"Final {objective}", "One dot per seed; the bar is the mean with its interval."),
         "<h2>All policies</h2>",
         '<p class="facts">Press a colour to bring a policy out in the curves below, or to send it back.</p>',
         _table(comparison),
         '<div class="pair">',
-        _figure("objective", f"{objective} over the run", "Mean over the seeds."),
-        _figure("loss", "Training loss over the run", "Mean over the seeds, averaged over stretches of updates."),
-        _figure("rate", "Rate over the run", "As the optimizer used it, first seed."),
+        figure("objective", f"{objective} over the run", "Mean over the seeds."),
+        figure("loss", "Training loss over the run", "Mean over the seeds, averaged over stretches of updates."),
+        figure("rate", "Rate over the run", "As the optimizer used it, first seed."),
         "</div>",
         _code(comparison),
         _method(comparison),
     ]
-    return _document(title, "\n".join(sections), charts, comparison.to_json())
+    return document(title, "\n".join(sections), charts, comparison.to_json())
 
 
 def schedule_page(series: Sequence[Series]) -> str:
     """Several schedules on one axis."""
-    lines = [_line(each.update.tolist(), each.value.tolist(), each.name, i, True) for i, each in enumerate(series)]
-    layout = _layout("update", "rate")
+    lines = [drawn_line(each.update.tolist(), each.value.tolist(), each.name, i, True) for i, each in enumerate(series)]
+    layout = canvas("update", "rate")
     layout["yaxis"]["rangemode"] = "tozero"
     layout["height"] = 480
-    keys = [_swatch(i, each.name, True) + f" <code>{html.escape(each.name)}</code>" for i, each in enumerate(series)]
+    keys = [swatch(i, each.name, True) + f" <code>{html.escape(each.name)}</code>" for i, each in enumerate(series)]
     listed = '<ul class="keys">' + "".join(f"<li>{key}</li>" for key in keys) + "</ul>"
-    body = f"<h1>Rate over the updates</h1>\n{_figure('schedules', '', '')}\n{listed}"
-    return _document("Rate over the updates", body, {"schedules": {"data": lines, "layout": layout}}, None)
+    body = f"<h1>Rate over the updates</h1>\n{figure('schedules', '', '')}\n{listed}"
+    return document("Rate over the updates", body, {"schedules": {"data": lines, "layout": layout}}, None)
 
 
 def _final(comparison: Comparison) -> Chart:
@@ -74,19 +68,19 @@ def _final(comparison: Comparison) -> Chart:
     rows = comparison.converged
     cells = [(row, seed, value) for row in rows for seed, value in zip(row.seeds, row.objectives, strict=True)]
     values = [value for _, _, value in cells if value is not None]
-    log = _scale(values) == "log"
+    log = scale_of(values) == "log"
     floor = min(values, default=0.0) / 2 if log else -math.inf  # a log axis has no room for bars that cross zero
     dots: Chart = {
         "x": [value for _, _, value in cells],
-        "y": [_text(row.name) for row, _, _ in cells],
+        "y": [label(row.name) for row, _, _ in cells],
         "text": [f"seed {seed}" for _, seed, _ in cells],
         "marker": {"size": 6, "color": QUIET},
         "hovertemplate": "%{y}<br>%{text}: %{x:.5g}<extra></extra>",
     }
     means: Chart = {
         "x": [row.mean for row in rows],
-        "y": [_text(row.name) for row in rows],
-        "marker": {"size": 9, "symbol": "diamond", "color": [_tint(i)[0] for i in range(len(rows))]},
+        "y": [label(row.name) for row in rows],
+        "marker": {"size": 9, "symbol": "diamond", "color": [tint(i)[0] for i in range(len(rows))]},
         "hovertemplate": "%{y}<br>mean %{x:.5g}<extra></extra>",
     }
     spans = [(row.mean or 0.0, row.low, row.high) for row in rows]
@@ -99,9 +93,9 @@ def _final(comparison: Comparison) -> Chart:
         "thickness": 1.5,
         "width": 0,
     }
-    layout = _layout(comparison.objective, "")
+    layout = canvas(comparison.objective, "")
     layout |= {"hovermode": "closest", "height": 90 + 24 * max(len(rows), 2)}
-    layout["xaxis"] |= {"type": _scale(values)} | _decades(_scale(values), 1.0)
+    layout["xaxis"] |= {"type": scale_of(values)} | decades(scale_of(values), 1.0)
     layout["yaxis"] |= {"autorange": "reversed", "showgrid": False}
     return {"data": [{"type": "scatter", "mode": "markers"} | each for each in (dots, means)], "layout": layout}
 
@@ -111,98 +105,21 @@ def _over_time(
 ) -> Chart:
     """One quantity over the updates for every policy."""
     points = [(x.tolist(), y.tolist()) for x, y in map(take, curves)]
-    lines = [_line(x, y, curves[i].name, i, i < len(COLOURS)) for i, (x, y) in enumerate(points)]
-    layout = _layout("update", name)
+    lines = [drawn_line(x, y, curves[i].name, i, i < len(COLOURS)) for i, (x, y) in enumerate(points)]
+    layout = canvas("update", name)
     layout["xaxis"]["rangemode"] = "tozero"
     kept = [values for curve, (_, values) in zip(curves, points, strict=True) if curve.converged]
     layout["yaxis"] |= axis(kept or [values for _, values in points])  # a run that blew up must not set the range
     return {"data": lines[::-1], "layout": layout}  # the best is drawn last, on top
 
 
-def _line(x: Values, y: Values, name: str, index: int, bright: bool) -> Chart:
-    colour, dash = _tint(index)
-    return {
-        "type": "scatter",
-        "mode": "lines" if len(x) > _MARKED else "lines+markers",  # one point makes no line
-        "name": _text(name),
-        "x": x,
-        "y": [value if math.isfinite(value) else None for value in y],
-        "meta": {"index": index, "colour": colour},
-        "line": {"color": colour if bright else QUIET, "width": 2.2 if bright else 1, "dash": dash},
-        "opacity": 1 if bright else 0.5,
-        "hoverinfo": "all" if bright else "skip",
-        "hovertemplate": "%{y:.4g}",
-    }
-
-
-def _measured_axis(lines: Sequence[Values]) -> Chart:
-    """A range that holds every finite value; logarithmic where they are positive and span a lot."""
-    values = [value for line in lines for value in line if math.isfinite(value)]
-    if not values:
-        return {}
-    scale = _scale(values)
-    low, high = (math.log10(end) if scale == "log" else end for end in (min(values), max(values)))
-    pad = 0.05 * (high - low) or 0.1
-    return {"type": scale, "range": [low - pad, high + pad]} | _decades(scale, high - low)
-
-
 def _rate_axis(lines: Sequence[Values]) -> Chart:
     """Logarithmic where peaks lie far apart; schedules that end at zero then leave the chart below."""
     peaks = [max(line) for line in lines if len(line) and max(line) > 0]
-    if not peaks or _scale(peaks) != "log":
+    if not peaks or scale_of(peaks) != "log":
         return {"rangemode": "tozero"}
     low, high = math.log10(min(peaks)) - 1.5, math.log10(max(peaks)) + 0.1
-    return {"type": "log", "range": [low, high]} | _decades("log", high - low)
-
-
-def _decades(scale: str, span: float) -> Chart:
-    """Ticks at the decades once there are a few of them, else at their 1, 2 and 5."""
-    return {} if scale == "linear" else {"dtick": 1 if span > 1.5 else "D2"}
-
-
-def _scale(values: Sequence[float]) -> str:
-    return "log" if values and min(values) > 0 and max(values) > _LOG_FROM * min(values) else "linear"
-
-
-def _layout(x: str, y: str) -> Chart:
-    return {
-        "xaxis": _axis(x) | {"exponentformat": "none", "nticks": 8},
-        "yaxis": _axis(y) | {"exponentformat": "e"},
-        "margin": {"l": 60, "r": 16, "t": 8, "b": 44},
-        "hovermode": "x unified",
-        "showlegend": False,
-        "paper_bgcolor": _CLEAR,
-        "plot_bgcolor": _CLEAR,
-        "height": 340,
-    }
-
-
-def _axis(title: str) -> Chart:
-    return {"title": {"text": _text(title)}, "zeroline": False, "automargin": True}
-
-
-def _tint(index: int) -> tuple[str, str]:
-    return COLOURS[index % len(COLOURS)], DASHES[index % len(DASHES)][1]
-
-
-def _text(name: str) -> str:
-    """Plotly reads a little HTML in its labels; a name is never markup."""
-    return html.escape(name, quote=False)
-
-
-def _figure(key: str, title: str, caption: str) -> str:
-    heading = f"<h2>{html.escape(title)}</h2>" if title else ""
-    below = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
-    label = html.escape(title or "chart")
-    return f'<figure>{heading}<div class="chart" id="{key}" role="img" aria-label="{label}"></div>{below}</figure>'
-
-
-def _swatch(index: int, name: str, bright: bool) -> str:
-    colour, _ = _tint(index)
-    return (
-        f'<button class="swatch" data-index="{index}" aria-pressed="{str(bright).lower()}" '
-        f'style="--tint:{colour}" aria-label="show {html.escape(name)} in the curves"></button>'
-    )
+    return {"type": "log", "range": [low, high]} | decades("log", high - low)
 
 
 def _table(comparison: Comparison) -> str:
@@ -233,7 +150,7 @@ def _table_row(row: Row, index: int) -> str:
     name = f'<th scope="row"><span title="{html.escape(repr(row.policy))}">{html.escape(row.name)}</span></th>'
     note = f"<td>{html.escape(standing(row, index))}</td>"
     kind = "group" if row.tied else row.outcome
-    return f'<tr class="{kind}"><td>{_swatch(index, row.name, index < len(COLOURS))}</td>{name}{tds}{note}</tr>'
+    return f'<tr class="{kind}"><td>{swatch(index, row.name, index < len(COLOURS))}</td>{name}{tds}{note}</tr>'
 
 
 def _code(comparison: Comparison) -> str:
@@ -245,11 +162,7 @@ def _code(comparison: Comparison) -> str:
         source = best.policy.code("torch")
     except LearnrateError as reason:  # such as a user's own function, whose formula cannot be printed
         source = f"# {reason}\n{best.policy!r}"
-    return (
-        f"<h2>Code for {html.escape(best.name)}</h2>\n<p>{claim.capitalize()}.</p>\n"
-        '<div class="code"><button id="copy">Copy</button>'
-        f'<pre><code id="code">{html.escape(source)}</code></pre></div>'
-    )
+    return f"<h2>Code for {html.escape(best.name)}</h2>\n<p>{claim.capitalize()}.</p>\n{code_block(source)}"
 
 
 def _facts(comparison: Comparison, curves: Sequence[Curve]) -> str:
@@ -289,45 +202,3 @@ def _method(comparison: Comparison) -> str:
     noise = _NOISE.format(size=noise_size(comparison), degrees=_degrees(comparison.degrees)) if known else _SILENCE
     text = _METHOD.format(level=level, wrong=wrong, noise=noise, scale=_SCALES[comparison.scale])
     return f"<h2>How to read this</h2>\n<p>{html.escape(text)}</p>"
-
-
-_HEAD = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
-"""
-# No request leaves the page, whatever the library in it would like to load.
-_OFFLINE = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
-
-
-def plotly_source() -> str:
-    """The library's JavaScript; raises `MissingExtra` without it."""
-    try:
-        from plotly.offline import get_plotlyjs
-    except ModuleNotFoundError:
-        raise MissingExtra("plotly", "plot") from None
-    return str(get_plotlyjs())
-
-
-def _document(title: str, body: str, charts: dict[str, Chart], data: dict[str, Any] | None) -> str:
-    values = {"charts": charts} | ({"data": data} if data else {})
-    embedded = [
-        f'<script type="application/json" id="{key}">{_script_json(each)}</script>' for key, each in values.items()
-    ]
-    scripts = [f"<script>{source}</script>" for source in (plotly_source(), SCRIPT)]
-    head = _HEAD.format(policy=_OFFLINE, title=html.escape(title), style=STYLE)
-    return "\n".join([head + body, "</main>", *embedded, *scripts, "</body>\n</html>\n"])
-
-
-def _script_json(data: Any) -> str:
-    """JSON that cannot end the script element it stands in."""
-    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -42,6 +42,7 @@ _LAZY = {
     "svg": "learnrate.report:svg",
     "code": "learnrate.listing:schedule_code",
     "lint": "learnrate.linting:lint",
+    "search report": "learnrate.report:search_page",
     "to_json": "learnrate.notation:to_json",
     "from_json": "learnrate.notation:from_json",
     "jax": "learnrate.jax:xp",
@@ -51,6 +52,8 @@ _LAZY = {
     "torch": "learnrate.torch:xp",
     "torch code": "learnrate.torch:code",
     "dialect": "learnrate.interop:dialect",
+    "state written": "learnrate.torch.states:written",
+    "state read": "learnrate.torch.states:read",
 }
 """Conveniences that live in rooms above this one; the only doors that open backwards."""
 
