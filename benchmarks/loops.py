@@ -21,7 +21,7 @@ from torch.nn import functional
 
 import learnrate as lr
 from learnrate.policy import Policy
-from learnrate.runs import Loop
+from learnrate.runs import Loop, Task
 from learnrate.torch import build
 
 EVALUATIONS = 10
@@ -39,57 +39,69 @@ _small = functools.partial(lr.task, objective="val_loss", evaluation=1, packages
 @_small(updates=300, batch_size=16)
 def diabetes(policy: Policy, seed: int, updates: int, snapshot: State | None = None) -> Loop:
     """A perceptron that predicts how diabetes goes on: noisy, small, and overfitted by a rate too high."""
-    return _train(_perceptron(10, 32, 1), _diabetes(), functional.mse_loss, 16, policy, seed, updates, snapshot)
+    return _train(
+        diabetes, _perceptron(10, 32, 1), _diabetes(), functional.mse_loss, 16, policy, seed, updates, snapshot
+    )
 
 
 @_small(updates=240, batch_size=8)
 def wine(policy: Policy, seed: int, updates: int, snapshot: State | None = None) -> Loop:
     """A perceptron that tells three cultivars of wine apart, in batches of eight; its labels are smoothed."""
     loss = functools.partial(functional.cross_entropy, label_smoothing=0.1)  # or the loss goes to 0, and regret with it
-    return _train(_perceptron(13, 24, 3), _wine(), loss, 8, policy, seed, updates, snapshot)
+    return _train(wine, _perceptron(13, 24, 3), _wine(), loss, 8, policy, seed, updates, snapshot)
 
 
 @_small(updates=200, batch_size=32)
 def noisy_digits(policy: Policy, seed: int, updates: int, snapshot: State | None = None) -> Loop:
     """A convolutional network with batch normalisation; a fifth of its training labels is random."""
-    return _train(_conv_net, _noisy_digits(), functional.cross_entropy, 32, policy, seed, updates, snapshot)
+    return _train(
+        noisy_digits, _conv_net, _noisy_digits(), functional.cross_entropy, 32, policy, seed, updates, snapshot
+    )
 
 
 @_small(updates=300, batch_size=32)
 def autoencoder(policy: Policy, seed: int, updates: int, snapshot: State | None = None) -> Loop:
     """Digits through a bottleneck of eight numbers and back."""
-    return _train(_bottleneck, _digit_pictures(), functional.mse_loss, 32, policy, seed, updates, snapshot)
+    return _train(autoencoder, _bottleneck, _digit_pictures(), functional.mse_loss, 32, policy, seed, updates, snapshot)
 
 
 @_small(updates=300, batch_size=64)
 def flower(policy: Policy, seed: int, updates: int, snapshot: State | None = None) -> Loop:
     """A network that learns a photograph: from the waves of a place to its colour."""
     data = _picture("flower.jpg", octaves=4)
-    return _train(_perceptron(18, 48, 3), data, functional.mse_loss, 64, policy, seed, updates, snapshot)
+    return _train(flower, _perceptron(18, 48, 3), data, functional.mse_loss, 64, policy, seed, updates, snapshot)
 
 
 @_small(updates=250, batch_size=32)
 def deep_tanh(policy: Policy, seed: int, updates: int, snapshot: State | None = None) -> Loop:
     """Eight layers of tanh without normalisation, on digits."""
-    return _train(_deep_tanh, _digit_classes(), functional.cross_entropy, 32, policy, seed, updates, snapshot)
+    return _train(
+        deep_tanh, _deep_tanh, _digit_classes(), functional.cross_entropy, 32, policy, seed, updates, snapshot
+    )
 
 
 @_small(updates=200, batch_size=16)
 def faded_digits(policy: Policy, seed: int, updates: int, snapshot: State | None = None) -> Loop:
     """Fine-tuning: a network that knows digits, and 120 noisy ones to learn from, some of them labelled wrongly."""
-    return _train(_knows_digits, _faded_digits(), functional.cross_entropy, 16, policy, seed, updates, snapshot)
+    return _train(
+        faded_digits, _knows_digits, _faded_digits(), functional.cross_entropy, 16, policy, seed, updates, snapshot
+    )
 
 
 @_small(updates=400, batch_size=64)
 def parity(policy: Policy, seed: int, updates: int, snapshot: State | None = None) -> Loop:
     """Whether four of twelve bits sum to an odd number; a tenth of the answers is wrong. Nothing is learnt at first."""
-    return _train(_perceptron(12, 96, 2), _parity(), functional.cross_entropy, 64, policy, seed, updates, snapshot)
+    return _train(
+        parity, _perceptron(12, 96, 2), _parity(), functional.cross_entropy, 64, policy, seed, updates, snapshot
+    )
 
 
 @_small(updates=400, batch_size=32)
 def spirals(policy: Policy, seed: int, updates: int, snapshot: State | None = None) -> Loop:
     """Two spirals wound into each other, a few points on the wrong one: a long plateau before the first turn."""
-    return _train(_perceptron(2, 48, 2), _spirals(), functional.cross_entropy, 32, policy, seed, updates, snapshot)
+    return _train(
+        spirals, _perceptron(2, 48, 2), _spirals(), functional.cross_entropy, 32, policy, seed, updates, snapshot
+    )
 
 
 # -- what it is scored on
@@ -99,25 +111,29 @@ def spirals(policy: Policy, seed: int, updates: int, snapshot: State | None = No
 def china(policy: Policy, seed: int, updates: int, snapshot: State | None = None) -> Loop:
     """Another photograph, from bare coordinates, by a network of sines (Sitzmann et al., 2020)."""
     data = _picture("china.jpg", octaves=0)
-    return _train(_sines, data, functional.mse_loss, 64, policy, seed, updates, snapshot)
+    return _train(china, _sines, data, functional.mse_loss, 64, policy, seed, updates, snapshot)
 
 
 @_small(updates=300, batch_size=16)
 def cancer(policy: Policy, seed: int, updates: int, snapshot: State | None = None) -> Loop:
     """A perceptron that tells benign from malignant (Wisconsin breast cancer)."""
-    return _train(_perceptron(30, 32, 2), _cancer(), functional.cross_entropy, 16, policy, seed, updates, snapshot)
+    return _train(
+        cancer, _perceptron(30, 32, 2), _cancer(), functional.cross_entropy, 16, policy, seed, updates, snapshot
+    )
 
 
 @_small(updates=200, batch_size=16)
 def new_digits(policy: Policy, seed: int, updates: int, snapshot: State | None = None) -> Loop:
     """Fine-tuning: a network that knows the digits 0 to 4, trained in all its layers on 150 of the digits 5 to 9."""
-    return _train(_knows_five, _upper_digits(), functional.cross_entropy, 16, policy, seed, updates, snapshot)
+    return _train(
+        new_digits, _knows_five, _upper_digits(), functional.cross_entropy, 16, policy, seed, updates, snapshot
+    )
 
 
 @_small(updates=200, batch_size=32)
 def rows(policy: Policy, seed: int, updates: int, snapshot: State | None = None) -> Loop:
     """A recurrent network that reads a digit row by row."""
-    return _train(_Rows, _digit_classes(), functional.cross_entropy, 32, policy, seed, updates, snapshot)
+    return _train(rows, _Rows, _digit_classes(), functional.cross_entropy, 32, policy, seed, updates, snapshot)
 
 
 # -- the loop
@@ -133,6 +149,7 @@ class Data(NamedTuple):
 
 
 def _train(
+    task: Task,
     network: Callable[[], nn.Module],
     data: Data,
     loss: Loss,
@@ -142,7 +159,7 @@ def _train(
     updates: int,
     snapshot: State | None,
 ) -> Loop:
-    """Train, and evaluate ten times and where asked; from a snapshot on as if it had never stopped."""
+    """Train, and evaluate ten times in a run of the usual length and where asked; from a snapshot on as if unbroken."""
     with _one_thread():
         model = _initialised(network, seed)
         optimizer, scheduler = build(policy, model)
@@ -152,7 +169,7 @@ def _train(
         start = snapshot["t"]
         for name, part in parts.items():
             part.load_state_dict(copy.deepcopy(snapshot[name]))
-    every = max(1, round(updates / EVALUATIONS))
+    every = max(1, round((task.updates if policy.feedback is None else updates) / EVALUATIONS))
     for t in range(start, updates):
         with _one_thread():
             chosen = _batch(len(data.inputs), batch, seed, t)

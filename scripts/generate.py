@@ -50,7 +50,9 @@ EXTRAS = {
     "jax": "schedules called inside `jit` and given to optax",
     "lightning": "schedules in modules and callbacks of Lightning",
     "transformers": "schedules in the Trainer of Transformers and in loops of Accelerate",
-    "tasks": "the images of the embedded tasks; they train with `torch`",
+    "tune": "studies that can be resumed, shared and opened in optuna-dashboard; the models of the search",
+    "postgres": "studies on a PostgreSQL server",
+    "tasks": "the images and the game of the embedded tasks; they train with `torch`",
 }
 """What each extra is used for today; of one that is not here, nothing is imported yet."""
 

@@ -26,11 +26,15 @@ WIDE = 110
 """Characters beyond which a signature is broken into lines."""
 
 API = {
-    "learnrate": ("parse", "run", "task", "Policy", "Trace", "Finding", "Schedule"),
-    "learnrate.torch": ("attach", "build", "Scheduler"),
+    "learnrate": (
+        *("find", "range_test", "tune", "Space"),
+        *("parse", "run", "task", "Policy", "Trace", "Finding", "Schedule"),
+    ),
+    "learnrate.finder": ("Result", "Probe", "RunnerUp", "RangeTest"),
+    "learnrate.torch": ("attach", "build", "Scheduler", "TorchTask"),
     "learnrate.comparison": ("compare", "Comparison", "Row", "Difference"),
     "learnrate.trace": ("save_traces", "load_traces"),
-    "learnrate.runs": ("Task", "Run"),
+    "learnrate.runs": ("Task", "Run", "Snapshot"),
     "learnrate.interop": ("read", "write", "Reading", "Written", "dialect", "names"),
     "learnrate.differences": ("explain",),
     "learnrate.linting": ("lint", "Run"),
@@ -109,11 +113,11 @@ def errors_page() -> str:
 
 def api_page() -> str:
     """Functions and values, from their docstrings."""
-    imports = ["import learnrate, torch", "from learnrate import *"]
-    imports += [f"from {module} import {', '.join(names)}" for module, names in API.items() if module != "learnrate"]
-    parts = [head("Functions and values"), _prelude(*imports)]
+    parts = [head("Functions and values"), _prelude("import learnrate, torch", "from learnrate import *")]
     for module, names in API.items():
         parts.append(f"## {module}")
+        if module != "learnrate":  # some names mean other things in other modules
+            parts.append(fence(f">>> from {module} import {', '.join(names)}"))
         parts += [_entry(name, getattr(importlib.import_module(module), name)) for name in names]
     return page(parts)
 

@@ -3,6 +3,7 @@
 python study_worker.py whole STORAGE LOG           drive the search to its end
 python study_worker.py share STORAGE LOG           the same, but say "ready" and wait for a line before the first run
 python study_worker.py killed STORAGE LOG SEED N   in children that are killed at N random moments, then to its end
+python study_worker.py paused STORAGE LOG SEED N   the same, with a search that pauses its runs and goes on
 python study_worker.py read STORAGE                list, open and answer without writing, then try to continue
 
 The result is one line of JSON. LOG gets the key of every run whose record was kept, as soon as it was.
@@ -22,6 +23,7 @@ from typing import Any
 
 from learnrate import Cosine, Policy, task
 from learnrate.errors import StudyError
+from learnrate.finder import driving
 from learnrate.finder.asking import Answer, Ask, Interrupted, Search
 from learnrate.finder.driving import Driver
 from learnrate.finder.engine import Local
@@ -78,11 +80,15 @@ def search() -> Search[dict[str, Any]]:
     return {"best": best, "value": value, "costs": costs}
 
 
-class Eager(Local):
-    """An engine that never waits long: runs as short as these are over before a usual look at the other process."""
-
-    def wait(self, seconds: float) -> Any:
-        return super().wait(min(seconds, 0.01))
+def pausing() -> Search[dict[str, Any]]:
+    """Constant rates, paused at a third and at two thirds; the better ones go on. Not where the task evaluates."""
+    costs, rates = 0.0, [0.01 * 1.7**power for power in range(9)]
+    for until in (22, 44, None):
+        answers = yield [Ask(Policy("sgd", rate), 0, 66, until) for rate in rates]
+        costs += sum(answer.cost for answer in answers)
+        values = {rate: answer.trace.objective for rate, answer in zip(rates, answers, strict=True)}
+        rates = sorted(values, key=values.__getitem__)[: 2 * len(rates) // 3]
+    return {"best": rates[0], "value": values[rates[0]], "costs": costs}
 
 
 class Logged:
@@ -100,10 +106,14 @@ class Logged:
 
 
 def drive(
-    storage: str, log: str, seen: Callable[[], None] = lambda: None, ready: Callable[[], None] = lambda: None
+    storage: str,
+    log: str,
+    seen: Callable[[], None] = lambda: None,
+    ready: Callable[[], None] = lambda: None,
+    search: Callable[[], Search[dict[str, Any]]] = search,
 ) -> dict[str, Any]:
     """The search, to its end."""
-    with open_study(storage, NAME, QUESTION, resume=True) as study, Eager(bowl) as engine:
+    with open_study(storage, NAME, QUESTION, resume=True) as study, Local(bowl) as engine:
         ready()
 
         def watch(progress: Any) -> None:
@@ -113,7 +123,9 @@ def drive(
         return {"recorded": study.recorded, **Driver(engine, Logged(study, log), watch).drive(search())}
 
 
-def killed(storage: str, log: str, seed: int, times: int) -> dict[str, Any]:
+def killed(
+    storage: str, log: str, seed: int, times: int, search: Callable[[], Search[dict[str, Any]]] = search
+) -> dict[str, Any]:
     """Children that are killed while they open the study, run, claim or record, whatever it is just then."""
     rng = random.Random(seed)
     hit = 0
@@ -123,7 +135,7 @@ def killed(storage: str, log: str, seed: int, times: int) -> dict[str, Any]:
         child = os.fork()
         if not child:
             os.close(reading)
-            drive(storage, log, lambda writing=writing: os.write(writing, b"."))
+            drive(storage, log, lambda writing=writing: os.write(writing, b"."), search=search)
             os._exit(0)
         os.close(writing)
         reports = rng.choice((0, 1, 1, 2))
@@ -134,7 +146,7 @@ def killed(storage: str, log: str, seed: int, times: int) -> dict[str, Any]:
         _, status = os.waitpid(child, 0)
         os.close(reading)
         hit += os.WIFSIGNALED(status)
-    return {"hit": hit, **drive(storage, log)}
+    return {"hit": hit, **drive(storage, log, search=search)}
 
 
 def read(storage: str) -> dict[str, Any]:
@@ -155,7 +167,7 @@ def read(storage: str) -> dict[str, Any]:
 
 def wait() -> None:
     """Until the other process is as far."""
-    study_module._LOOK = 0.02
+    study_module._LOOK = driving._PATIENCE = 0.02  # runs as short as these are over before a usual look
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.readline()
@@ -164,8 +176,8 @@ def wait() -> None:
 def main(mode: str, storage: str, *rest: str) -> None:
     """One of the modes."""
     result: dict[str, Any]
-    if mode == "killed":
-        result = killed(storage, rest[0], int(rest[1]), int(rest[2]))
+    if mode in ("killed", "paused"):
+        result = killed(storage, rest[0], int(rest[1]), int(rest[2]), search if mode == "killed" else pausing)
     elif mode == "read":
         result = read(storage)
     else:

@@ -27,6 +27,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import postgres_server
+
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "learnrate"
 
@@ -77,6 +79,7 @@ PACKAGES = {
     "transformers": "transformers",
     "accelerate": "transformers",
     "sklearn": "tasks",
+    "gymnasium": "tasks",
     "scipy": "law tuner",
     "optuna": "tuner",
     "ray": "tuner",
@@ -98,6 +101,7 @@ LONGEST_FILE, LONGEST_FUNCTION = 700, 40
 LONG_FUNCTIONS: dict[str, str] = {}  # "path::name": why it is one piece
 DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # where the name one imports is not the name one installs
 COMMANDS = ("node", "chromium")  # what the tests need outside Python
+SERVER = ("initdb", "postgres")  # and this, which Debian keeps off the PATH
 MACHINE = re.compile(r"(?<![\w.~-])/(?:work|root|farm|home|Users)/|index[-]url|find[-]links|/simple[/]")
 
 
@@ -290,6 +294,19 @@ def test_importing_learnrate_loads_only_numpy_and_the_standard_library() -> None
     assert packages - set(sys.stdlib_module_names) == {"learnrate", "numpy"}
 
 
+def test_every_public_name_is_there_without_any_extra() -> None:
+    packages = sorted(PACKAGES)
+    loaded = python(
+        f"import sys\nfor name in {packages}: sys.modules[name] = None\n"
+        "from learnrate import *\nimport learnrate as lr\n"
+        "print([name for name in lr.__all__ if name not in globals()])\n"
+        "print(sorted(set(lr.__all__) - set(dir(lr))))\n"
+        "print(find is lr.finder.find, range_test is lr.finder.range_test, Space is lr.tuner.Space)"
+    )
+    assert loaded.returncode == 0, loaded.stderr
+    assert loaded.stdout.splitlines() == ["[]", "[]", "True True True"]
+
+
 def test_files_are_short() -> None:
     lines = {
         path: path.read_text(encoding="utf-8").count("\n") for path in project_files() if path.suffix in (".py", ".js")
@@ -457,6 +474,7 @@ def test_scripts_can_run_and_stop_at_the_first_failure() -> None:
 def test_everything_the_tests_compare_with_is_here() -> None:
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     missing += [name for name in COMMANDS if shutil.which(name) is None]
+    missing += [name for name in SERVER if postgres_server.command(name) is None]
     assert not missing
     pinned = pins()
     installed = {name: importlib.metadata.version(name) for name in (r.name for _, r in requirements())}

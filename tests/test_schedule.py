@@ -19,7 +19,7 @@ from drawn import OWN, composite, operands, printable, times
 from learnrate import Constant, Cosine, Exponential, Interpolation, InverseSqrt, Linear, Step
 from learnrate.errors import ParameterError, TimeError, UnboundError, UsageError
 from learnrate.formula import LATEST
-from learnrate.schedule import first_difference
+from learnrate.schedule import Schedule, first_difference
 from learnrate.schedule.contract import BLOCK
 
 
@@ -231,6 +231,40 @@ def test_peak() -> None:
     assert InverseSqrt(2, 10).peak == 2
     assert Linear(0, 1, 10**12).peak == 1
     assert printable(rng).peak >= 0
+
+
+@pytest.mark.parametrize(
+    ("schedule", "updates", "peak"),
+    [
+        (Constant(0.3), 1, 0.3),
+        (0.01 * Constant(1), 1, 0.01),
+        (-2 * Constant(1), 1, -2),
+        (Constant(0.3, 10**9), 1, 0.3),
+        (Constant(2) * Constant(3) + Constant(1), 1, 7),
+        (Linear(0, 1, 50) >> Constant(1), 51, 1),
+        (0.5 * (Linear(0, 1, 50) >> Constant(2)), 51, 1),
+        (Constant(2) * (Linear(3, 1, 50) >> Constant(1)).clip(high=2.5), 51, 5),
+        (Constant(0.1) >> Linear(1, 0, 20), 21, 1),
+        (Constant(0.1, 4) >> Constant(0.2), 5, 0.2),
+    ],
+    ids=repr,
+)
+def test_a_schedule_that_settles_is_read_up_to_there(schedule: Schedule, updates: int, peak: float) -> None:
+    """Every run of a search asks for the peak of a schedule of its own; a million updates each would be seconds."""
+    bound = schedule if schedule.bound else schedule.over(20)
+    assert bound._grid().size <= updates
+    assert bound.peak == peak
+
+
+def test_a_settled_schedule_stays_as_it_is() -> None:
+    rng = random.Random(16)
+    settled = [f for f in operands(60) if f._settled() < 10**6]
+    settled += [f >> Constant(rng.uniform(0, 2)) for f in settled if f.length < 10**6]
+    settled += [f * Constant(2) for f in settled[:20]]
+    assert any(f.length == math.inf for f in settled)
+    for f in settled:
+        start = f._settled()
+        assert (f(start + np.arange(300)) == f(start)).all(), f
 
 
 def test_first_difference_of_two_schedules() -> None:

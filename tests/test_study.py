@@ -70,6 +70,24 @@ def test_thirty_kills_lose_nothing_and_count_nothing_twice(whole: Any, tmp_path:
     assert not [trial for trial in trials(storage, NAME) if trial.state == TrialState.RUNNING]
 
 
+def test_kills_between_a_pause_and_going_on_change_nothing(tmp_path: Path) -> None:
+    """A run that was paused is made again up to its pause; that is told apart from what it costs."""
+    calm, storage, log = tmp_path / "calm.db", tmp_path / "a.db", tmp_path / "log"
+    expected = result(worker("paused", calm, tmp_path / "calm log", 7, 0))
+    end = result(worker("paused", storage, log, 7, 12))
+    assert end["hit"] == 12
+    assert {name: end[name] for name in ("best", "value", "costs")} == {
+        name: expected[name] for name in ("best", "value", "costs")
+    }
+    one, other = recorded(calm), recorded(storage)
+    assert {key: (found.trace, found.cost) for key, found in one.items()} == {
+        key: (found.trace, found.cost) for key, found in other.items()
+    }
+    assert not any(found.again for found in one.values())
+    assert sum(found.again for found in other.values()) > 0
+    assert len(set(keys(log))) == len(keys(log)), "what was finished was made again"
+
+
 def check_shared(storage: str, folder: Path, whole: Any) -> None:
     """Two processes at once: every run is made by one of them, and both come to the same result."""
     logs = [folder / "one", folder / "two"]

@@ -21,6 +21,7 @@ import study_worker
 from learnrate.errors import MissingExtra, ParameterError, StudyError, UsageError
 from learnrate.finder.asking import Interrupted
 from learnrate.finder.driving import Driver, Progress
+from learnrate.finder.engine import Local
 from learnrate.tuner import storages, studies
 from learnrate.tuner.studies import Summary, list_studies, load_question, open_study, read_study
 from study_helpers import answer, ask, made, opened, result, trials, worker
@@ -131,18 +132,48 @@ def test_a_driver_goes_on_where_another_was_interrupted(tmp_path: Path) -> None:
         if progress.answered == 7:
             raise KeyboardInterrupt
 
-    with opened(storage) as there, study_worker.Eager(study_worker.bowl) as engine, pytest.raises(Interrupted):
+    with opened(storage) as there, Local(study_worker.bowl) as engine, pytest.raises(Interrupted):
         Driver(engine, there, stop).drive(study_worker.search())
     assert not [trial for trial in trials(storage) if trial.state == TrialState.RUNNING]
-    with opened(storage) as there, study_worker.Eager(study_worker.bowl) as engine:
+    with opened(storage) as there, Local(study_worker.bowl) as engine:
         assert there.recorded == 7
         Driver(engine, there).drive(study_worker.search())
-    with read_study(storage, "a") as there, study_worker.Eager(study_worker.bowl) as engine:
+    with read_study(storage, "a") as there, Local(study_worker.bowl) as engine:
         driver = Driver(engine, there)
         driver.drive(study_worker.search())
         assert {line.state for line in driver.progress.lines} == {"recorded"}
         with pytest.raises(Interrupted):
             there.claim(ask(7.0))
+
+
+def test_paused_runs_go_on_in_another_process_as_if_nothing_had_been(tmp_path: Path) -> None:
+    """Interrupted at a different answer each time: traces and costs are equal, and what was lost is counted apart."""
+    whole = tmp_path / "whole.db"
+    with opened(whole) as there, Local(study_worker.bowl) as engine:
+        expected = Driver(engine, there).drive(study_worker.pausing())
+        assert not any(found.again for _, found in there.answers())
+    lost = []
+    for place in (9, 11):
+        storage = tmp_path / f"{place}.db"
+
+        def stop(progress: Progress, place: int = place) -> None:
+            if progress.answered == place:
+                raise KeyboardInterrupt
+
+        with opened(storage) as there, Local(study_worker.bowl) as engine, pytest.raises(Interrupted):
+            Driver(engine, there, stop).drive(study_worker.pausing())
+        with opened(storage) as there, Local(study_worker.bowl) as engine:
+            assert there.recorded == place
+            assert Driver(engine, there).drive(study_worker.pausing()) == expected
+        with read_study(whole, "a") as one, read_study(storage, "a") as other:
+            asked, answers = [(found.trace, found.cost) for _, found in one.answers()], other.answers()
+            assert {about["share"] for about, _ in answers} == {22 / 60, 44 / 60, 66 / 60}
+            assert [(found.trace, found.cost) for _, found in answers] == asked
+        lost.append(sum(found.again for _, found in answers))
+        summary = list_studies(storage)[0]
+        assert summary.spent == pytest.approx((expected["costs"] + lost[-1]) / 60)
+    once = 22 + 2 * study_worker.bowl.evaluation  # up to the first pause, where it is evaluated besides
+    assert lost == pytest.approx([6 * once, 4 * once + 2 * 2 * once]), "six of nine go on, then four of six"
 
 
 # --- storages that fail ----------------------------------------------------------------------------------------------

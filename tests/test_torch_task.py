@@ -159,6 +159,26 @@ def test_a_rule_hears_the_regular_evaluations_and_no_others() -> None:
     np.testing.assert_array_equal(live.advance().trace().rate, run(usual, listening).rate)
 
 
+@pytest.mark.parametrize(
+    ("updates", "plain", "listening"),
+    [
+        (UPDATES, [6, 12, 18, 24], [6, 12, 18, 24]),
+        (1, [1], [1]),
+        (4, [4], [1, 2, 3, 4]),
+        (8, [6, 8], [2, 4, 6, 8]),
+        (32, [6, 12, 18, 24, 30, 32], [8, 16, 24, 32]),
+    ],
+)
+def test_how_often_it_is_evaluated_is_the_same_in_short_runs_unless_a_rule_listens(
+    updates: int, plain: list[int], listening: list[int]
+) -> None:
+    """A probe of a hundredth of the run must not pay for ten evaluations; a rule counts them, and gets its ten."""
+    trace = run(usual, SGD, updates=updates)
+    assert trace.evaluations["update"].tolist() == plain
+    assert trace.objective == trace.evaluations["val_loss"][-1]
+    assert run(usual, CASES["listening"][0], updates=updates).evaluations["update"].tolist() == listening
+
+
 def test_a_new_pass_has_another_order_and_the_first_has_the_seed() -> None:
     seeds: list[int] = []
 

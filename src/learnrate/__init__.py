@@ -1,4 +1,4 @@
-"""learnrate: everything about the learning rate. Declare it, schedule it, run it, compare it."""
+"""learnrate: everything about the learning rate. Declare it, schedule it, find it, tune it, compare it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,29 @@ from .trace import Trace, load_traces, save_traces
 
 if typing.TYPE_CHECKING:
     from .differences import explain
+    from .finder import find, range_test
     from .linting import lint
     from .torch import TorchTask as TorchTask
+    from .tuner import Space
 
 __version__ = "0.1.0"
 
 _ROOMS = (
-    *("comparison", "differences", "formula", "interop", "jax", "keras", "lightning", "linting"),
-    *("notation", "report", "tasks", "torch", "transformers"),
+    *("comparison", "differences", "finder", "formula", "interop", "jax", "keras", "lightning", "linting"),
+    *("notation", "report", "tasks", "torch", "transformers", "tuner"),
 )
 """Rooms reached as attributes (`learnrate.torch.attach`) and imported when they are: some need a framework."""
 
-_VERBS = {"explain": "differences", "lint": "linting", "TorchTask": "torch"}
-"""Names whose rooms are imported when they are used: they stand on other libraries, or on their vocabularies.
+_VERBS = {
+    "Space": "tuner",
+    "TorchTask": "torch",
+    "explain": "differences",
+    "find": "finder",
+    "lint": "linting",
+    "range_test": "finder",
+    "tune": "tuner",
+}
+"""Names whose rooms are imported when they are used: most programs need none of them.
 
 What needs a framework is not in `__all__`: `from learnrate import *` must work without one.
 """
@@ -42,12 +52,15 @@ __all__ = [
     "Plateau",
     "Policy",
     "Schedule",
+    "Space",
     "Trace",
     "errors",
     "explain",
+    "find",
     "lint",
     "load_traces",
     "parse",
+    "range_test",
     "run",
     "save_traces",
     "schedules",

@@ -22,7 +22,7 @@ Answers = list["Answer"]
 Search = Generator[Asks, Answers, R]
 
 
-class Interrupted(Exception):  # noqa: N818 - a signal to a search, not an error
+class Interrupted(Exception):
     """Thrown into a search that has to return what it knows now."""
 
 

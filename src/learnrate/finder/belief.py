@@ -24,14 +24,16 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-DRAWS = 192
-STEP = 1 / 24  # decades between two places of the grid
+DRAWS = 512
+STEP = 1 / 16  # decades between two places of the grid
 BELOW, ABOVE = 1.75, 1.0  # decades around the best probe in which the best rate is looked for
-NOISE = 0.03  # the least spread of a paired comparison, in units of the logarithm of the loss
+NOISE, NOISE_SPREAD = 0.03, 2.0  # of a paired comparison, in units of the logarithm of the loss; and its own factor
 MISFIT = 0.35  # how far, as a share of its height, the bowl may be wrong
-DRIFT, DRIFT_SPREAD = 0.20, 0.20  # decades per decade of length; the spread is that of one task
+DRIFT, DRIFT_SPREAD = 0.17, 2.2  # decades per decade of length, and its own factor; most tasks drift little
+BACK = 0.05  # some drift the other way
 OFFSET = 0.05  # decades by which the best rate of one length may lie elsewhere
 DEGREES = 4.0
+UNLIKELY = 1e-4  # the weight of a draw that need not be asked what a miss costs
 CLIFF = 3.0  # what a run beyond the wall is taken to cost
 
 
@@ -79,7 +81,9 @@ def believe(points: Sequence[Point], low: float, high: float) -> Belief:
         log_weight += _explains(at, shapes, grid[None, :] + moved[:, None])
     weight = np.exp(log_weight - log_weight.max())
     weight /= weight.sum()
-    regret = np.einsum("sij,sj->i", shapes.regret(grid[None, :, None] - grid[None, None, :]), weight)
+    likely = weight.sum(axis=1) > UNLIKELY
+    gaps = grid[None, :, None] - grid[None, None, :]
+    regret = np.einsum("sij,sj->i", shapes.those(likely).regret(gaps), weight[likely])
     return Belief(grid, weight.sum(axis=0), regret)
 
 
@@ -101,6 +105,7 @@ class _Shapes:
     wall: Floats
     drift: Floats
     shift: Floats
+    noise: Floats
 
     def __len__(self) -> int:
         return len(self.left)
@@ -110,6 +115,10 @@ class _Shapes:
         if share >= 1:
             return np.zeros(len(self))
         return OFFSET * np.roll(self.shift, round(1e4 * share))
+
+    def those(self, mask: NDArray[np.bool_]) -> _Shapes:
+        """Some of them."""
+        return _Shapes(*(getattr(self, field.name)[mask] for field in dataclasses.fields(self)))
 
     def bowl(self, gap: Floats) -> Floats:
         """The height at `gap` decades from the best rate: a parabola inside the width, a straight slope outside."""
@@ -128,16 +137,17 @@ def _shapes() -> _Shapes:
     """The draws: a fixed sequence that fills the prior evenly (Roberts' R sequence), so that few of them do."""
     ratio = 2.0
     for _ in range(60):
-        ratio = (1 + ratio) ** (1 / 7)
-    share = (0.5 + np.outer(np.arange(1, DRAWS + 1), ratio ** -np.arange(1.0, 7.0))) % 1
+        ratio = (1 + ratio) ** (1 / 8)
+    share = (0.5 + np.outer(np.arange(1, DRAWS + 1), ratio ** -np.arange(1.0, 8.0))) % 1
     normal = _normal(share).T
     return _Shapes(
         left=0.6 * 2.2 ** normal[0],
         right=1.2 * 2.2 ** normal[1],
         width=0.35 * 1.6 ** normal[2],
         wall=0.8 * 1.7 ** normal[3],
-        drift=DRIFT + DRIFT_SPREAD * normal[4],
+        drift=DRIFT * DRIFT_SPREAD ** normal[4] - BACK,
         shift=normal[5],
+        noise=NOISE * NOISE_SPREAD ** normal[6],
     )
 
 
@@ -156,7 +166,7 @@ def _explains(points: list[Point], shapes: _Shapes, best: Floats) -> Floats:
         alive = [point for point in points if point.seed == seed and math.isfinite(point.y)]
         if alive:
             gaps = np.stack([point.x - best for point in alive], axis=-1)
-            total += _fits(np.array([point.y for point in alive]), shapes.bowl(gaps))
+            total += _fits(np.array([point.y for point in alive]), shapes.bowl(gaps), shapes.noise)
     for point in points:
         beyond = _beyond(point.x - best - shapes.wall[:, None])
         total += np.log(beyond if math.isinf(point.y) else 1 - beyond)
@@ -168,9 +178,9 @@ def _beyond(distance: Floats) -> Floats:
     return 0.01 + 0.98 / (1 + np.exp(-np.clip(distance / 0.1, -50, 50)))
 
 
-def _fits(y: Floats, heights: Floats) -> Floats:
+def _fits(y: Floats, heights: Floats, noise: Floats) -> Floats:
     """Student's log likelihood of the differences; the common level is the one that the best probes agree on."""
-    spread = np.sqrt(NOISE**2 + (MISFIT * heights) ** 2)
+    spread = np.sqrt(noise[:, None, None] ** 2 + (MISFIT * heights) ** 2)
     weight = 1 / spread**2
     level = ((y - heights) * weight).sum(-1) / weight.sum(-1)
     scaled = (y - heights - level[..., None]) / spread

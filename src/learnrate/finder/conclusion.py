@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from ..findings import Finding
 from .belief import Belief
-from .ladder import FINE, Ladder, Seen
+from .ladder import FINE, Ladder, Seen, spoken
 from .results import Interval, oriented
 
 FLAT = 0.01
@@ -41,7 +41,7 @@ def conclude(ladder: Ladder) -> Conclusion:
     if not any(math.isfinite(seen.value) for seen in ladder.seen):
         return _nothing(ladder)
     belief = ladder.belief()
-    rate = 10**ladder.choice(belief)
+    rate = spoken(ladder.choice(belief), 3)
     low, high = (10**x for x in belief.interval())
     objective, interval = foreseen(ladder, math.log10(rate))
     return Conclusion(rate, (low, high), objective, interval, tuple(_findings(ladder, belief, rate)))
@@ -134,6 +134,7 @@ def _findings(ladder: Ladder, belief: Belief, rate: float) -> list[Finding]:
     found = [
         _unlearnt(ladder),
         _edge(ladder, rate),
+        _widened(ladder, rate),
         _wall(ladder, rate),
         _flat(ladder, belief),
         _noisy(ladder, belief),
@@ -167,6 +168,15 @@ def _edge(ladder: Ladder, rate: float) -> Finding | None:
     evidence = {"rate": 10**place, "lowest tried": ladder.tried[0], "highest tried": ladder.tried[1]}
     advice = f"The best run is at the edge of what was tried: better rates may lie {side}; widen rate=(low, high)."
     return Finding("edge of range", "error", evidence, advice)
+
+
+def _widened(ladder: Ladder, rate: float) -> Finding | None:
+    """The rate lies outside the range that was asked for."""
+    low, high = ladder.problem.low, ladder.problem.high
+    if low <= rate <= high:
+        return None
+    advice = "The best run stood at the edge of the range that was given, so the search went beyond it."
+    return Finding("range widened", "note", {"rate": rate, "low": low, "high": high}, advice)
 
 
 def _wall(ladder: Ladder, rate: float) -> Finding | None:

@@ -7,6 +7,7 @@ refuses what makes a search meaningless: a task that fails, ends early or ignore
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
@@ -19,7 +20,10 @@ from .engine import Engine, Report
 
 R = TypeVar("R")
 _PATIENCE = 1.0  # seconds between two looks at what other processes have finished
-_BLOWN_UP = re.compile(r"^(FloatingPoint|Overflow|ZeroDivision)Error\b|\b(nan|inf|infinite|non-?finite|overflow)\b", re.I)
+_BLOWN_UP = re.compile(
+    r"^(FloatingPoint|Overflow|ZeroDivision)Error\b|\b(nans?|infs?|infinit(e|y)|no[nt][- ]?finite|overflow)\b",
+    re.IGNORECASE,
+)
 
 
 class Memory(Protocol):
@@ -42,8 +46,8 @@ class Memory(Protocol):
 class Line:
     """One run: what it was last asked, how far it is, what it showed.
 
-    `past` are the asks it has answered by pausing, `legs` those still to come before `ask` because it is made again,
-    and `again` what that has cost. `alive` says whether the engine has it.
+    `legs` are the asks still to come, `ask` the last of them, because it is made again, and `again` is what that has
+    cost. `alive` says whether the engine has it, `trunk` whether it is on its way for others to fork from.
     """
 
     number: int
@@ -52,7 +56,6 @@ class Line:
     loss: float | None = None
     state: str = "waiting"
     trace: Trace | None = None
-    past: list[Ask] = dataclasses.field(default_factory=list)
     legs: list[Ask] = dataclasses.field(default_factory=list)
     again: float = 0.0
     alive: bool = False
@@ -81,7 +84,12 @@ class Driver:
         self._watch = watch or (lambda progress: None)
         self._paused: dict[tuple[Any, ...], Line] = {}
         self._trunks: dict[tuple[Any, ...], float] = {}  # what a trunk has cost that no fork of it has paid yet
+        self._ended: set[tuple[Any, ...]] = set()  # trunks that diverged or failed: nothing can be forked from them
+        self._pauses: dict[
+            tuple[Any, ...], list[Ask]
+        ] = {}  # where a run has paused, and does again if it is made again
         self._paid: dict[tuple[Any, ...], int] = {}  # how far a trunk has been paid for
+        self._held: dict[Ask, None] = {}  # claimed, and waiting for their trunk
         self._first: dict[int, Trace] = {}
 
     def drive(self, search: Search[R]) -> R:
@@ -129,18 +137,24 @@ class Driver:
             known = self.memory.known(ask) if self.memory else None
             if known is not None:
                 found[ask] = known
+                self._held.pop(ask, None)
                 self._recall(ask, known)
                 waiting.remove(ask)
                 continue
             if len(running) >= self.engine.slots:
                 continue
             trunk = self._missing_trunk(ask)
+            if trunk is not None and any(line.ask.line == trunk.line for line in running.values()):
+                continue
+            if self.memory is not None and not self.memory.claim(ask):
+                continue
             if trunk is not None:
-                if not any(line.ask.line == trunk.line for line in running.values()):
-                    self._start(self._line(trunk, trunk=True), running)
-            elif self.memory is None or self.memory.claim(ask):
-                self._start(self._line(ask), running)
-                waiting.remove(ask)
+                self._held[ask] = None
+                self._start(self._line(trunk, trunk=True), running)
+                continue
+            self._held.pop(ask, None)
+            self._start(self._line(ask), running)
+            waiting.remove(ask)
 
     def _missing_trunk(self, ask: Ask) -> Ask | None:
         """The trunk that has to be made before this ask can be forked from it, or None."""
@@ -149,17 +163,20 @@ class Driver:
             return None
         paused = self._paused.get(trunk.line)
         if paused is None:
-            return None if trunk.line in self._trunks else trunk  # a trunk that ended is not tried again
-        return trunk if not paused.alive or paused.t < trunk.goal else None
+            return None if trunk.line in self._ended else trunk
+        return trunk if not paused.alive or paused.ask.goal != trunk.goal else None
 
     def _line(self, ask: Ask, trunk: bool = False) -> Line:
         """The paused run that this ask continues, or a new one."""
         line = self._paused.get(ask.line)
         if line is None or line.t > ask.goal:
-            line = Line(len(self.progress.lines), ask, trunk=trunk)
+            if line is not None and line.alive:
+                line.alive, line.state = False, "stopped"
+                self.engine.stop(line.number)
+            line = Line(len(self.progress.lines), ask)
             self.progress.lines.append(line)
         self._paused.pop(ask.line, None)
-        line.ask, line.state, line.again = ask, "running", 0.0
+        line.ask, line.state, line.again, line.trunk = ask, "running", 0.0, trunk
         return line
 
     def _start(self, line: Line, running: dict[int, Line]) -> None:
@@ -172,43 +189,69 @@ class Driver:
         paused = None if trunk is None else self._paused.get(trunk.line)
         if trunk is not None and paused is not None and paused.alive and paused.t == trunk.goal:
             return self.engine.fork(line.number, paused.number, ask)
-        line.legs = [*line.past, ask]
+        line.legs = [*(past for past in self._pauses.get(ask.line, ()) if past.goal < ask.goal), ask]
         return self.engine.start(line.number, line.legs.pop(0))
 
     # -- hearing
 
     def _heard(self, running: dict[int, Line], seconds: float) -> Iterator[tuple[Line, Answer]]:
-        for report in self.engine.wait(seconds):
+        """What has been answered since; the first mistake is raised when the rest of the news has been kept."""
+        wrong: TaskError | None = None
+        for report in self._news(seconds):
             line = running.get(report.run)
             if line is None:
                 continue
-            line.t, line.loss = report.t, report.loss
-            if report.lost is not None:
-                self.progress.cost += report.cost
-                raise TaskError(f"{_called(line.ask)} was lost: {report.lost}")
-            if report.trace is None:
+            try:
+                answer = self._reported(line, report, running)
+            except TaskError as error:
+                wrong = wrong or error
                 continue
-            if line.legs and report.trace.ended == "paused":  # made again: on to the next pause
-                line.again += report.cost
-                self.engine.advance(line.number, line.legs.pop(0))
-                continue
-            del running[report.run]
-            answer = self._answer(line, report, report.trace)
             if answer is not None:
                 yield line, answer
+        if wrong is not None:
+            raise wrong
+
+    def _news(self, seconds: float) -> list[Report]:
+        """What the engine says; where it is that a task breaks the run protocol, in which run."""
+        try:
+            return self.engine.wait(seconds)
+        except TaskError as error:
+            trace = error.trace
+            if not isinstance(trace, Trace) or trace.policy is None:
+                raise
+            ask = Ask(trace.policy, trace.seed, int(trace.meta.get("updates", len(trace))))
+            raise _with(trace, f"{error} (in {_called(ask)})") from None
+
+    def _reported(self, line: Line, report: Report, running: dict[int, Line]) -> Answer | None:
+        """The answer that a report brings, or None; `TaskError` for a run that is lost or means nothing."""
+        line.t, line.loss = report.t, report.loss
+        if report.lost is not None:
+            self.progress.cost += report.cost
+            raise TaskError(f"{_called(line.ask)} was lost: {report.lost}")
+        if report.trace is None:
+            return None
+        if line.legs and report.trace.ended == "paused":  # made again: on to the next pause
+            line.again += report.cost
+            self.engine.advance(line.number, line.legs.pop(0))
+            return None
+        answer = self._answer(line, report, report.trace)
+        del running[report.run]  # one that means nothing stays, so that it is given back
+        return answer
 
     def _answer(self, line: Line, report: Report, trace: Trace) -> Answer | None:
         """What a finished report answers; None for a trunk, which nobody asked for."""
+        if trace.ended == "failed" and _BLOWN_UP.search(trace.error or ""):  # how this task says it
+            trace = trace.replace(ended="diverged", objective=math.nan)
         line.state, line.trace = trace.ended, trace
         line.alive = trace.ended == "paused"
         self.progress.cost += report.cost + line.again
         if line.trunk:
-            self._trunks[line.ask.line] = self._trunks.get(line.ask.line, 0.0) + report.cost
+            self._trunks[line.ask.line] = self._trunks.get(line.ask.line, 0.0) + report.cost + line.again
             if line.alive:
-                self._paused[line.ask.line] = line
+                self._keep(line)
+            else:
+                self._ended.add(line.ask.line)
             return None
-        if trace.ended == "failed" and _BLOWN_UP.search(trace.error or ""):  # how this task says it
-            trace = trace.replace(ended="diverged")
         answer = self._priced(line.ask, Answer(trace, report.cost - report.again, report.again + line.again))
         self._check(line.ask, trace)
         if self.memory:
@@ -222,7 +265,7 @@ class Driver:
             return answer
         spent = self._trunks.get(ask.trunk.line, 0.0)
         fair = max(0, ask.trunk.goal - self._paid.get(ask.trunk.line, 0))
-        own = min(spent, fair)
+        own = 0.0 if ask.trunk.line in self._ended else min(spent, fair)  # one that ended was of no use
         self._trunks[ask.trunk.line] = 0.0
         return dataclasses.replace(answer, cost=answer.cost + own, again=answer.again + spent - own)
 
@@ -242,33 +285,62 @@ class Driver:
     def _noted(self, line: Line, answer: Answer) -> None:
         self.progress.answered += 1
         ask = line.ask
-        if ask.trunk is not None:
+        if ask.trunk is not None and self.engine.forks:
             self._paid[ask.trunk.line] = max(self._paid.get(ask.trunk.line, 0), ask.trunk.goal)
+            self._pause(ask.trunk)
         if answer.trace.ended == "paused":
-            line.past.append(ask)
-            self._paused[ask.line] = line
+            self._keep(line)
+
+    def _keep(self, line: Line) -> None:
+        """A paused run, to go on from."""
+        self._paused[line.ask.line] = line
+        self._pause(line.ask)
+
+    def _pause(self, ask: Ask) -> None:
+        """Note where a run has paused: it was evaluated there, and its trace shows it."""
+        pauses = self._pauses.setdefault(ask.line, [])
+        if ask not in pauses:
+            pauses.append(ask)
 
     def _check(self, ask: Ask, trace: Trace) -> None:
         """Refuse what no search can learn from."""
         if trace.ended == "failed":
-            raise _with(trace, f"{_called(ask)} failed: {trace.error}")
+            raise _with(trace, f"{_whose(trace)}{_called(ask)} failed: {trace.error}; {_NO_FAILURE}")
         if trace.ended == "stopped":
-            raise _with(trace, f"{_called(ask)} ended early: {trace.error}")
+            raise _with(trace, f"{_whose(trace)}{_called(ask)} ended early: {trace.error}; {_NO_END}")
         first = self._first.setdefault(trace.seed, trace)
         unpaired = check_pairing([first, trace])
         if unpaired is not None:
-            raise _with(trace, f"{unpaired.name}: runs of seed {trace.seed} begin differently. {unpaired.advice}")
+            raise _with(
+                trace,
+                f"{_whose(trace)}{unpaired.name}: {_called(ask)} begins with a loss of {trace.loss[0]:.6g}, an earlier "
+                f"one of that seed with {first.loss[0]:.6g}; {unpaired.advice[:1].lower()}{unpaired.advice[1:-1]}",
+            )
 
     def _abandon(self, running: dict[int, Line]) -> None:
         for line in running.values():
-            line.state = "stopped"
+            line.state = "stopped" if line.state == "running" else line.state
             self.engine.stop(line.number)
-            if self.memory:
-                self.memory.release(line.ask)
+        if self.memory:
+            for ask in [*self._held, *(line.ask for line in running.values() if not line.trunk)]:
+                self.memory.release(ask)
+        self._held.clear()
+
+
+_NO_FAILURE = (
+    "a search needs runs that come to their end: put right what it says, or, if it is a high rate that breaks it, "
+    "yield an infinite loss there, which counts as diverged"
+)
+_NO_END = "a search needs runs of the length that it asks for: make as many updates as the horizon, whatever the seed"
+
+
+def _whose(trace: Trace) -> str:
+    return f"task {trace.meta['task']!r}: " if "task" in trace.meta else ""
 
 
 def _called(ask: Ask) -> str:
-    return f"the run of {ask.policy.optimizer} at rate {ask.rate:.3g}, seed {ask.seed}, {ask.goal} updates"
+    length = "1 update" if ask.goal == 1 else f"{ask.goal} updates"
+    return f"the run of {ask.policy.optimizer} at rate {ask.rate:.3g}, seed {ask.seed}, {length}"
 
 
 def _with(trace: Trace, text: str) -> TaskError:

@@ -27,6 +27,9 @@ GRID = 16
 """Rates are asked on a grid of so many to a decade, counted from the usual rate."""
 
 WIDE, FINE = 0.5, 0.25
+FURTHER = 2.0
+"""Decades beyond the range asked for that a search may go when the best stands at its edge."""
+
 BRACKET, LAST = 3.2, 4.5
 """The runs that a bracket takes at least, and those that the last level is given."""
 
@@ -75,7 +78,7 @@ class Ladder:
         self.seen: list[Seen] = []
         self.untrained: float | None = None
         self.limit: float | None = None
-        self.widened = False
+        self.low, self.high = math.log10(problem.low), math.log10(problem.high)
 
     # -- the search
 
@@ -121,7 +124,7 @@ class Ladder:
 
     def scan(self) -> Generator[Asks, Answers, int]:
         """Climb from the usual rate until the best one has a worse one on either side; the level it ended on."""
-        start, updates = self._snapped(math.log10(self.problem.usual)), self.first_level()
+        start, updates = self.snapped(math.log10(self.problem.usual)), self.first_level()
         while True:
             yield from self.ask([start, start + WIDE, start - WIDE], updates)
             yield from self.bracket(updates, 0, WIDE)
@@ -134,7 +137,7 @@ class Ladder:
 
     def refine(self, updates: int) -> Generator[Asks, Answers, None]:
         """A finished bracket on a longer level, around what is believed so far."""
-        centre = self._snapped(self.expected(updates))
+        centre = self.snapped(self.expected(updates))
         yield from self.ask([centre, centre - FINE, centre + FINE], updates)
         yield from self.bracket(updates, 0, FINE)
 
@@ -142,7 +145,7 @@ class Ladder:
         """The bracket again with other seeds, as long as there is something left."""
         seed = 1
         while True:
-            centre = self._snapped(self.expected(updates))
+            centre = self.snapped(self.expected(updates))
             xs = [centre, centre - FINE, centre + FINE]
             affordable = int(self.purse.left / (1.05 * updates))
             if affordable < 1 or seed > 50:
@@ -153,7 +156,7 @@ class Ladder:
             seed += 1
 
     def bracket(self, updates: int, seed: int, step: float) -> Generator[Asks, Answers, None]:
-        """Go on to the side where the best still stands at the edge."""
+        """Go on to the side where the best still stands at the edge; in half decades from the second step on."""
         for _ in range(40):
             best = self.best_of(updates, seed)
             xs = [seen.x for seen in self.at(updates, seed)]
@@ -165,15 +168,18 @@ class Ladder:
                 wanted = best.x - step
             else:
                 return
-            if not self.within(wanted) or updates > self.purse.left:
+            if updates > self.purse.left or not self.widen(wanted):
                 return
             yield from self.ask([wanted], updates, seed)
+            step = WIDE
 
-    def ask(self, xs: Iterable[float], updates: int, seed: int = 0) -> Generator[Asks, Answers, None]:
+    def ask(
+        self, xs: Iterable[float], updates: int, seed: int = 0, role: str = "probe"
+    ) -> Generator[Asks, Answers, None]:
         """Runs at these rates, unless they have been made."""
         made = {seen.x for seen in self.at(updates, seed)}
-        wanted = [x for x in dict.fromkeys(self._snapped(x) for x in xs) if x not in made and self.within(x)]
-        asks = [self.problem.ask(10**x, updates, seed, self.limit) for x in wanted]
+        wanted = [x for x in dict.fromkeys(self.snapped(x) for x in xs) if x not in made and self.within(x)]
+        asks = [self.problem.ask(spoken(x), updates, seed, self.limit, role) for x in wanted]
         if not asks:
             return
         answers = yield asks
@@ -182,6 +188,11 @@ class Ladder:
             self.seen.append(Seen(x, updates, seed, self.problem.value(answer.trace), ask))
 
     # -- what has been seen
+
+    @property
+    def begun(self) -> bool:
+        """Whether the untrained model has been looked at."""
+        return self.untrained is not None
 
     def at(self, updates: int, seed: int) -> list[Seen]:
         return [seen for seen in self.seen if (seen.updates, seen.seed) == (updates, seed)]
@@ -203,8 +214,8 @@ class Ladder:
         return self.belief().best + DRIFT * math.log10(self.problem.task.updates / updates)
 
     def belief(self) -> Belief:
-        low, high = math.log10(self.problem.low), math.log10(self.problem.high)
-        return believe(self.points(), low, high)
+        """What its runs say about the best rate of the full run."""
+        return believe(self.points(), self.low, self.high)
 
     def points(self) -> list[Point]:
         """What has been seen, as the belief reads it."""
@@ -237,7 +248,22 @@ class Ladder:
         return 10 ** min(xs), 10 ** max(xs)
 
     def within(self, x: float) -> bool:
-        return math.log10(self.problem.low) - 1e-9 <= x <= math.log10(self.problem.high) + 1e-9
+        """Whether a place is in the range that is searched."""
+        return self.low - 1e-9 <= x <= self.high + 1e-9
 
-    def _snapped(self, x: float) -> float:
+    def widen(self, x: float) -> bool:
+        """Let the range reach a place beyond its edge, since the best stood there; False where that is too far."""
+        asked = math.log10(self.problem.low) - FURTHER, math.log10(self.problem.high) + FURTHER
+        if not asked[0] <= x <= asked[1]:
+            return False
+        self.low, self.high = min(self.low, x), max(self.high, x)
+        return True
+
+    def snapped(self, x: float) -> float:
+        """The nearest place of the grid on which rates are asked."""
         return round(round(x * GRID) / GRID, 6)
+
+
+def spoken(x: float, digits: int = 4) -> float:
+    """The rate at a place, in as many digits as people write."""
+    return float(f"{10**x:.{digits}g}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ParameterError, TaskError
+from ..errors import ParameterError, TaskError, UnboundError
 from ..policy import Policy
 from ..runs import Task
 from ..schedule import Schedule
@@ -34,11 +34,20 @@ class Problem:
     _shared: dict[int, int] = dataclasses.field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        peak = self.schedule.over(self.task.updates, **self.task.units).peak
-        if not math.isclose(peak, 1.0, rel_tol=1e-9):
+        full = self.task.updates
+        try:
+            bound = self.schedule.over(full, **self.task.units)
+        except UnboundError as error:
+            raise UnboundError(f"{error}, or say it of the task: @task(..., updates_per_epoch=...)") from None
+        rule = "the schedule's own peak must be 1, so that the rate found is its peak"
+        if not math.isclose(bound.peak, 1.0, rel_tol=1e-9):
+            fix = f"divide it by that, such as (1 / {bound.peak:.6g}) * schedule"
+            raise ParameterError(f"{rule}; got {bound.peak:.6g}: {fix if bound.peak > 0 else 'it never rises above 0'}")
+        reached = float(bound.curve(full + 1).max())
+        if not math.isclose(reached, 1.0, rel_tol=1e-9):
             raise ParameterError(
-                f"the schedule's own peak must be 1, so that the rate found is its peak; got {peak:.6g}: "
-                f"divide it by that, such as (1 / {peak:.6g}) * schedule"
+                f"{rule}; it reaches only {reached:.6g} in the {full} updates of a full run: shorten what comes before "
+                'its peak, such as to "5%"'
             )
 
     def policy(self, rate: float) -> Policy:
@@ -55,16 +64,18 @@ class Problem:
         horizon = full if paused else updates
         policy = self.policy(rate).over(horizon, **self.task.units)
         until = updates if paused else None
-        return Ask(policy, self.seed + seed, horizon, until, limit, self._trunk(rate, updates, seed), role, self.name)
+        return Ask(
+            policy, self.seed + seed, horizon, until, limit, self._trunk(rate, updates, seed, limit), role, self.name
+        )
 
-    def _trunk(self, rate: float, updates: int, seed: int) -> Ask | None:
+    def _trunk(self, rate: float, updates: int, seed: int, limit: float | None) -> Ask | None:
         """The start of the full run that a shorter one may be forked from: most of it is the same, as with WSD."""
         full = self.task.updates
         shared = 0 if updates >= full or not self.task.resumable else self.shared(updates)
         if not updates / 2 <= shared < updates:
             return None
         policy = self.policy(rate).over(full, **self.task.units)
-        return Ask(policy, self.seed + seed, full, shared, role="trunk", schedule=self.name)
+        return Ask(policy, self.seed + seed, full, shared, limit, role="trunk", schedule=self.name)
 
     def extends(self, updates: int) -> bool:
         """Whether a run of so many updates is the start of the full one, so that it can be paused and promoted."""

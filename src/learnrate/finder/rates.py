@@ -103,9 +103,9 @@ def _problem(
     if rate is not None:
         low, high = _range(rate)
         usual = usual if low <= usual <= high else math.sqrt(low * high)
-    kept = dict(usual_settings(optimizer)) | dict(settings or {})
+    kept = dict(usual_settings(optimizer)) | _mapping("settings", settings)
     number = _checked("seed", seed, _SEED)
-    return Problem(task, schedule, optimizer, low, high, usual, kept, dict(groups or {}), number, str(schedule))
+    return Problem(task, schedule, optimizer, low, high, usual, kept, _mapping("groups", groups), number, str(schedule))
 
 
 def assemble(
@@ -117,6 +117,7 @@ def assemble(
     interrupted: bool,
     runner_ups: Sequence[RunnerUp] = (),
     more: str = "",
+    study: str | None = None,
 ) -> Result:
     """The result of a search: what it concluded, and every run it made."""
     task = problem.task
@@ -145,6 +146,7 @@ def assemble(
         runner_ups=tuple(runner_ups),
         more=more,
         interrupted=interrupted,
+        study=study,
     )
 
 
@@ -170,6 +172,12 @@ def _probe(problem: Problem, index: int, log: Log) -> Probe:
 def _untrained(log: Log) -> float | None:
     values = [answer.trace.objective for ask, answer in log if ask.role == "untrained"]
     return values[0] if values else None
+
+
+def _mapping(name: str, value: Any) -> dict[str, Any]:
+    if value is not None and not isinstance(value, Mapping):
+        raise ParameterError(f"{name} must map names to values, got {shorten(value)}")
+    return dict(value or {})
 
 
 def _range(rate: Any) -> tuple[float, float]:

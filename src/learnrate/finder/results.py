@@ -6,7 +6,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from ..findings import Finding
 from ..policy import Policy
@@ -65,7 +65,7 @@ class Result:
     `curve` is every run the search made, in order, `traces` what they showed. `updates` is what it all cost, of
     `budget` full runs of `horizon` updates. `runner_ups` are the policies it could not be told apart from, then the
     next best. `more` says in a sentence what a larger budget would be spent on. `untrained` is the objective before
-    any training, or None.
+    any training, or None. `study` is the name of the study that remembers it, if any.
 
     It prints as a short answer, `report(path)` writes a page, `to_json()` is plain data.
     """
@@ -90,6 +90,7 @@ class Result:
     runner_ups: tuple[RunnerUp, ...] = ()
     more: str = ""
     interrupted: bool = False
+    study: str | None = None
 
     @property
     def spent(self) -> float:
@@ -114,6 +115,15 @@ class Result:
         data = {name: _plain(getattr(self, name)) for name in _FIELDS if name != "traces"}
         return data | {"spent": _plain(self.spent), "sure": self.sure}
 
+    def __eq__(self, other: object) -> bool:
+        """By value, where NaN equals NaN; the seconds that runs took do not count."""
+        if not isinstance(other, Result):
+            return NotImplemented
+        return all(_compared(getattr(self, name)) == _compared(getattr(other, name)) for name in _FIELDS)
+
+    def __hash__(self) -> int:
+        return hash((self.task, self.horizon, self.schedule, self.seed, self.updates))
+
     def __repr__(self) -> str:
         low, high = self.interval
         return (
@@ -132,6 +142,15 @@ def oriented(value: float, mode: Mode) -> float:
     return value if mode == "min" else -value
 
 
+def _compared(value: Any) -> Any:
+    """A form of a field in which NaN equals NaN."""
+    if isinstance(value, float):
+        return spelled(value)
+    if isinstance(value, (Probe, RunnerUp)):
+        return tuple(_compared(getattr(value, field.name)) for field in dataclasses.fields(value))
+    return tuple(map(_compared, value)) if isinstance(value, tuple) else value
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return spelled(value)
@@ -140,5 +159,5 @@ def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(item) for item in cast("Sequence[Any]", value)]
+        return [_plain(item) for item in value]
     return value

@@ -141,6 +141,10 @@ class Chain(Composite):
     def _corners(self) -> Iterable[float]:
         return (start + corner for start, part in self._layout for corner in (0.0, *part._corners()))
 
+    def _settled(self) -> float:
+        start, last = self._layout[-1]
+        return start + last._settled()
+
     def formula(self, t: Any, xp: Any) -> Any:
         def local(start: int, part: Schedule) -> Callable[[Any], Any]:
             return lambda t: part.at(t - start if start else t, xp)
@@ -175,6 +179,9 @@ class Together(Composite):
 
     def _corners(self) -> Iterable[float]:
         return (corner for part in self.operands for corner in part._corners())
+
+    def _settled(self) -> float:
+        return max(part._settled() for part in self.operands)
 
     def _extent(self, clock: Clock) -> int | None:
         extents = [part._extent(clock) for part in self.operands]
@@ -262,6 +269,9 @@ class Wrapper(Composite):
 
     def _corners(self) -> Iterable[float]:
         return self.inner._corners() if self.keeps_time else ()
+
+    def _settled(self) -> float:
+        return self.inner._settled() if self.keeps_time else self.length
 
     def _extent(self, clock: Clock) -> int | None:
         settled = self.replace(**self._resolved(clock))

@@ -241,13 +241,17 @@ class Schedule(Declared, abc.ABC):
 
     def _grid(self) -> Array:
         """Updates that show the whole schedule: all up to a million, then ever sparser ones and every corner."""
-        last = min(self.length, formula.LATEST)
+        last = min(self.length, self._settled(), formula.LATEST)
         dense = np.arange(min(last, 1e6) + 1)
         if last <= 1e6:
             return dense
         corners = np.floor([corner for corner in self._corners() if corner <= last])
-        later = np.floor(np.geomspace(1e6, last, 10_000))
-        return np.unique(np.concatenate([dense, later, corners, np.maximum(corners - 1, 0)]))
+        later = np.unique(np.concatenate([np.floor(np.geomspace(1e6, last, 10_000)), corners, corners - 1]))
+        return np.concatenate([dense, later[later > dense[-1]]])
+
+    def _settled(self) -> float:
+        """An update from which on its value is always the same."""
+        return self.length
 
     def _corners(self) -> Iterable[float]:
         """Updates at which something sudden may happen."""

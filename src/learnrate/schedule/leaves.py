@@ -125,6 +125,9 @@ class Recipe(Schedule):
     def _corners(self) -> Iterable[float]:
         return self.algebra._corners()
 
+    def _settled(self) -> float:
+        return self.algebra._settled()
+
     def _extent(self, clock: Clock) -> int | None:
         if "updates" in self.kinds:
             return None if self._total is None else clock.resolve(self._total)

@@ -28,6 +28,9 @@ class Constant(Shape):
     value: float = number("a", "rate", "the value")
     updates: Length = rest("its length; for ever if left out")
 
+    def _settled(self) -> float:
+        return 0
+
     def formula(self, t: Any, xp: Any) -> Any:
         return self.value
 

@@ -23,8 +23,9 @@ class Parts:
     pairs: bool  # whether `loss` takes (input, target) instead of (model, batch)
     batches: Any
     evaluate: Callable[[nn.Module], Any]
+    updates: int  # of a run of the usual length
     objective: str
-    evaluations: int
+    evaluations: int  # of such a run
     accumulation: int
     clip: float | None
     autocast: torch.dtype | None

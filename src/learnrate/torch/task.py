@@ -62,8 +62,9 @@ def TorchTask(
       made by `batches(another_seed)`. A `DataLoader` or a list does too; its passes are seeded in the same way. A batch
       may be anything: a tensor, a tuple, a mapping.
     - `evaluate(model)` returns a mapping of numbers with the `objective` among them. It is called in eval mode without
-      gradients, `evaluations` times per run and whenever the runner asks; the policy's feedback rule hears of those
-      `evaluations`, and of no others.
+      gradients: every `updates / evaluations` updates and at the end of the run, so that a short run pays for few, and
+      whenever the runner asks. A policy with a feedback rule gets `evaluations` of them spread over the run, however
+      long that is, because the rule counts them; it hears of these and of no others.
     - `updates`, `objective`, `mode`, `evaluation` (the cost of one evaluation, in updates), `packages` and `meta` are
       those of `learnrate.task`.
 
@@ -85,6 +86,7 @@ def TorchTask(
     that do: no batches, a loss that is no scalar, an evaluation without the objective.
 
     >>> import learnrate as lr
+    >>> from torch import nn
     >>> x = torch.linspace(-1, 1, 64).reshape(-1, 1)
     >>> def batches(seed):
     ...     order = torch.randperm(64, generator=torch.Generator().manual_seed(seed))
@@ -107,6 +109,7 @@ def TorchTask(
         name=name or _name_of(model),
         pairs=_takes_pairs(loss),
         batches=_batches(batches),
+        updates=updates,
         objective=objective,
         autocast=_precision(autocast),
         scaler=bool(scaler),
@@ -136,7 +139,8 @@ def _train(parts: Parts, policy: Policy, seed: int, updates: int, snapshot: Mapp
         live.go_on(snapshot)
         t, evaluated = snapshot["update"], snapshot["evaluated"]
         snapshot = None  # which may be as large as the model
-    every = max(1, round(updates / parts.evaluations))
+    usual = parts.updates if policy.feedback is None else updates
+    every = max(1, round(usual / parts.evaluations))
     request: str | None = None
     while True:
         due = not evaluated and (t % every == 0 or t == updates)

@@ -149,6 +149,6 @@ def unpacked(attrs: Mapping[str, Any], where: str) -> Answer:
             text += str(attrs[f"trace {index}"])
             index += 1
         trace = Trace.from_json(json.loads(zlib.decompress(base64.b64decode(text, validate=True))))
-        return Answer(trace, float(attrs["cost"]))
+        return Answer(trace, float(attrs["cost"]), float(attrs.get("again", 0.0)))
     except (KeyError, TypeError, ValueError, binascii.Error, zlib.error, LearnrateError) as reason:
         raise StudyError(f"{where} is damaged ({reason}); delete that trial, and it is run again") from None

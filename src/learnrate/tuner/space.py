@@ -130,6 +130,26 @@ class Space:
         found += ["warmup"] if any(len(self._warmups(name)) > 1 for name in self.schedule) else []
         return found + [name for name, values in self._dimensions(optimizer) if len(values) > 1]
 
+    def parameters(self) -> dict[str, dict[str, Any]]:
+        """The ranges and choices as a study declares them to Optuna."""
+        arms = [self.first(optimizer) for optimizer in self.optimizer]
+        schedules = {str(arm.schedule): None for first in arms for arm in [first, *self._shapes(first)]}
+        found: dict[str, dict[str, Any]] = {
+            "optimizer": {"choices": list(self.optimizer)},
+            "schedule": {"choices": list(schedules)},
+        }
+        if self.rate is not None:
+            found["rate"] = {"low": self.rate[0] / 100, "high": self.rate[1] * 100, "log": True}
+        return found
+
+    def _shapes(self, first: Arm) -> list[Arm]:
+        """Every schedule with every warmup."""
+        return [
+            self.arm(first.optimizer, name, warmup, first.settings)
+            for name in self.schedule
+            for warmup in self._warmups(name)
+        ]
+
     def _dimensions(self, optimizer: str) -> list[tuple[str, tuple[Any, ...]]]:
         plain = dict(self._values)
         if "weight_decay" not in plain and optimizer in DECAYS and self._free:

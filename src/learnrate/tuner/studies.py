@@ -45,7 +45,8 @@ class Summary:
 
     `finished` counts the runs that count, `diverged` those of them that diverged, `running` holds those being made now.
     `best` is the best objective among the longest runs, None where there is none. `spent` and `budget` are in full
-    runs, the latter None if the question names none. `changed` is when something was last written.
+    runs; the former counts what was lost and made again, the latter is None if the question names none. `changed` is
+    when something was last written.
     """
 
     name: str
@@ -267,12 +268,17 @@ def _summary(opened: Opened, study: Any, trials: list[FrozenTrial]) -> Summary:
         diverged=sum(trial.user_attrs.get("ended") == "diverged" for trial in runs.values()),
         running=tuple(_running(study, trials, runs)),
         best=_best([*runs.values()], question.get("mode", "min")),
-        spent=sum(trial.user_attrs.get("cost", 0.0) for trial in runs.values()) / question.get("updates", math.inf),
+        spent=sum(map(_spent, runs.values())) / question.get("updates", math.inf),
         budget=question.get("budget"),
         created=created,
         changed=max(when, default=created),
         where=opened.where,
     )
+
+
+def _spent(trial: FrozenTrial) -> float:
+    """What a run has cost in updates, and what was spent on making a part of it again."""
+    return float(trial.user_attrs.get("cost", 0.0)) + float(trial.user_attrs.get("again", 0.0))
 
 
 def _best(runs: list[FrozenTrial], mode: str) -> float | None:

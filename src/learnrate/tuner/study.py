@@ -15,6 +15,7 @@ once for each key: a process that is killed loses the run it was making and noth
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import math
 import threading
@@ -114,7 +115,7 @@ class Study:
 
     def record(self, ask: Ask, answer: Answer) -> Answer:
         """Keep a finished answer, and return it as it is kept: the search has to see that one."""
-        key, kept = self._key(ask), Answer(stored(answer.trace), answer.cost)
+        key, kept = self._key(ask), dataclasses.replace(answer, trace=stored(answer.trace))
         if key not in self._mine and not self.claim(ask):
             return self._answered(key) or kept
         if self._finish(self._mine.pop(key), self._ending(kept)):
@@ -137,7 +138,7 @@ class Study:
     # -- reading
 
     def answers(self) -> list[tuple[dict[str, Any], Answer]]:
-        """Every answer with what is known of its run (parameters, key, role, seed, share, cost, ended), in order."""
+        """Every answer, in order, with what is known of its run: parameters, key, role, seed, share, cost, ended."""
         self._look()
         ordered = sorted(self._trials.items(), key=lambda item: item[1].number)
         return [(told(trial), answer) for key, trial in ordered if (answer := self._answered(key)) is not None]
@@ -258,6 +259,8 @@ class Study:
         value = trace.objective
         good = trace.ended in ("finished", "paused") and value is not None and not math.isnan(value)
         attrs = {"ended": trace.ended, "updates": trace.meta.get("thinned", len(trace)), "cost": answer.cost}
+        if answer.again:
+            attrs["again"] = answer.again
         if trace.error is not None:
             attrs["error"] = trace.error
         state = TrialState.COMPLETE if good else TrialState.PRUNED
