@@ -180,7 +180,7 @@ def test_a_space_as_it_is_typed() -> None:
         (["find", "digits", "Cosine(0.1)"], "the schedule's own peak must be 1"),
         (["find", "digit", "Cosine(1)"], "unknown task 'digit'; did you mean 'digits'?"),
         (["find", "digits", "Cosine(1)", "--data", "."], "task 'digits' reads no data from a folder"),
-        (["tune", "cifar10", "--data", "no/such/folder"], "no/such/folder"),
+        (["tune", "cifar10", "--data", "no/such/folder"], "there is no folder no/such/folder"),
         (["find", "digits", "Cosine(1)", "--budget", "0"], "budget must be > 0"),
         (["find", "digits", "Cosine(1)", "--setting", "momentum"], "--setting takes NAME=VALUE"),
         (["find", "digits", "Cosine(1)", "--setting", "a=1", "--setting", "a=2"], "--setting gives a twice"),

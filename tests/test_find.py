@@ -61,8 +61,8 @@ def full_runs(of: Task, schedule: lr.Schedule, rates: Any, seeds: int = 3) -> li
 
     def cost(rate: float) -> float:
         traces = [run(of, lr.Policy("sgd", rate * schedule), seed) for seed in range(seeds)]
-        values = [math.inf if trace.ended == "diverged" else float(trace.objective) for trace in traces]
-        return float(np.mean(values)) if of.mode == "min" else -float(np.mean(values))
+        sign = 1 if of.mode == "min" else -1
+        return float(np.mean([math.inf if trace.ended == "diverged" else sign * trace.objective for trace in traces]))
 
     return [cost(rate) for rate in rates]
 
@@ -86,8 +86,8 @@ PLAIN: dict[str, Any] = {"optimizer": "sgd", "settings": {"momentum": 0}}
         ({}, Constant(1.0)),
         ({"scale": 30.0}, Linear(1, 0)),
         ({"mode": "max"}, Linear(1, 0)),
-        ({"mode": "max", "offset": 100.0}, Linear(1, 0)),
-        ({"offset": -50.0}, Linear(1, 0)),
+        ({"mode": "max", "offset": 1.0}, Linear(1, 0)),
+        ({"offset": -1.0}, Linear(1, 0)),
     ],
     ids=["linear", "warmup", "wsd", "constant", "steep", "maximised", "maximised above 0", "negative"],
 )
@@ -296,7 +296,7 @@ def test_settings_and_groups_are_in_the_answer() -> None:
 
 
 def test_a_schedule_of_ones_own_is_searched() -> None:
-    result = find(valley(), Function(lambda t: 1.0 - t / 2 / FULL), budget=0.5, **PLAIN)
+    result = find(valley(), Function(lambda t: 1.0 - t / 2 / FULL), budget=1e-9, **PLAIN)
     assert math.isfinite(result.rate)
     assert repr(result)
 
@@ -304,6 +304,18 @@ def test_a_schedule_of_ones_own_is_searched() -> None:
 def test_units_of_the_task_bind_the_schedule() -> None:
     result = find(valley(updates_per_epoch=48), Linear(0, 1, "1ep") >> Linear(1, 0), budget=0.3, **PLAIN)
     assert result.policy.lr(48) == pytest.approx(result.rate)
+
+
+@pytest.mark.parametrize(
+    "schedule", [Linear(0, 1, 100) >> Cosine(1, 0), Linear(0, 1, 100), Linear(0, 1, 100) >> Constant(1.0)]
+)
+def test_a_warmup_of_fixed_length_is_shrunk_where_runs_are_too_short_for_it(schedule: lr.Schedule) -> None:
+    result = find(valley(), schedule, budget=0.5, **PLAIN)
+    ended = [probe for probe in result.curve if probe.rate and probe.ended != "diverged"]
+    assert min(probe.updates for probe in ended) < 100
+    assert all(result.traces[probe.trace].rate.max() > 0.9 * probe.rate for probe in ended)
+    assert result.policy.lr(100) == pytest.approx(result.rate)
+    assert result.policy.lr(50) == pytest.approx(result.rate / 2)
 
 
 # -- Ctrl-C

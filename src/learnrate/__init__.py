@@ -21,7 +21,7 @@ if typing.TYPE_CHECKING:
     from .finder import find, range_test
     from .linting import lint
     from .torch import TorchTask as TorchTask
-    from .tuner import Space
+    from .tuner import Space, tune
 
 __version__ = "0.1.0"
 
@@ -65,6 +65,7 @@ __all__ = [
     "save_traces",
     "schedules",
     "task",
+    "tune",
 ]
 __all__ += schedules.__all__
 __all__.sort()

@@ -265,7 +265,7 @@ Workers = Annotated[
 def tune(
     task: TaskName,
     budget: Budget = None,
-    hours: Annotated[float | None, typer.Option(help="What it may take, in hours, besides or instead.")] = None,
+    hours: Annotated[float | None, typer.Option(help="What it may take, in hours, instead of --budget.")] = None,
     optimizer: Annotated[list[str] | None, typer.Option(help="Only these optimizers.")] = None,
     schedule: Schedules = None,
     rate: Rates = None,

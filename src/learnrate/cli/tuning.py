@@ -99,11 +99,10 @@ def tune(
     wanted.check()
     searched = Space(**space)
     known = checks.task(task, data)
-    limits = {name: value for name, value in (("budget", budget), ("hours", hours)) if value is not None}
 
     def begin(watch: Watch | None) -> Result:
         with _engine(known, workers) as engine:
-            return search(known, space=searched, engine=engine, watch=watch, **limits, **options)
+            return search(known, budget, searched, engine=engine, hours=hours, watch=watch, **options)
 
     return _searched(begin, known, budget, hours, out, err, wanted)
 

@@ -29,7 +29,7 @@ STEP = 1 / 16  # decades between two places of the grid
 BELOW, ABOVE = 1.75, 1.0  # decades around the best probe in which the best rate is looked for
 NOISE, NOISE_SPREAD = 0.03, 2.0  # of a paired comparison, in units of the logarithm of the loss; and its own factor
 MISFIT = 0.35  # how far, as a share of its height, the bowl may be wrong
-DRIFT, DRIFT_SPREAD = 0.17, 2.2  # decades per decade of length, and its own factor; most tasks drift little
+DRIFT, DRIFT_SPREAD = 0.22, 2.0  # decades per decade of length, and its own factor; most tasks drift little
 BACK = 0.05  # some drift the other way
 OFFSET = 0.05  # decades by which the best rate of one length may lie elsewhere
 DEGREES = 4.0
@@ -62,12 +62,14 @@ class Belief:
         return float(self.x[int(np.argmin(self.regret))])
 
     def interval(self, level: float = 0.9) -> tuple[float, float]:
-        """The places between which the best rate lies with that probability, as much outside on either side."""
-        below = np.cumsum(self.mass)
-        tail = (1 - level) / 2
-        last = len(self.x) - 1
-        low, high = np.searchsorted(below, [tail, 1 - tail])
-        return float(self.x[min(low, last)]), float(self.x[min(high, last)])
+        """The shortest stretch that holds the best rate with that probability."""
+        before = np.concatenate([[0.0], np.cumsum(self.mass)])
+        ends = np.searchsorted(before, before[:-1] + level * before[-1] - 1e-12)
+        widths = np.where(ends < len(before), ends - np.arange(len(ends)), len(before))
+        first = int(np.argmin(widths))
+        last = min(int(ends[first]), len(self.x)) - 1
+        half = STEP / 2
+        return float(self.x[first]) - half, float(self.x[last]) + half
 
 
 def believe(points: Sequence[Point], low: float, high: float) -> Belief:
@@ -82,8 +84,8 @@ def believe(points: Sequence[Point], low: float, high: float) -> Belief:
     weight = np.exp(log_weight - log_weight.max())
     weight /= weight.sum()
     likely = weight.sum(axis=1) > UNLIKELY
-    gaps = grid[None, :, None] - grid[None, None, :]
-    regret = np.einsum("sij,sj->i", shapes.those(likely).regret(gaps), weight[likely])
+    gaps = grid[:, None, None] - grid[None, None, :]
+    regret = np.einsum("isj,sj->i", shapes.those(likely).regret(gaps), weight[likely])
     return Belief(grid, weight.sum(axis=0), regret)
 
 
@@ -122,14 +124,13 @@ class _Shapes:
 
     def bowl(self, gap: Floats) -> Floats:
         """The height at `gap` decades from the best rate: a parabola inside the width, a straight slope outside."""
-        shape = (-1,) + (1,) * (gap.ndim - 1)
-        width = self.width.reshape(shape)
-        slope = np.where(gap < 0, self.left.reshape(shape), self.right.reshape(shape))
+        width = self.width[:, None]
+        slope = np.where(gap < 0, self.left[:, None], self.right[:, None])
         return slope * (np.sqrt(gap * gap + width * width) - width)
 
     def regret(self, gap: Floats) -> Floats:
         """What it costs to be `gap` decades off, beyond the wall included."""
-        return self.bowl(gap) + CLIFF * (gap > self.wall.reshape(-1, 1, 1))
+        return self.bowl(gap) + CLIFF * (gap > self.wall[:, None])
 
 
 @functools.cache
@@ -165,7 +166,7 @@ def _explains(points: list[Point], shapes: _Shapes, best: Floats) -> Floats:
     for seed in sorted({point.seed for point in points}):
         alive = [point for point in points if point.seed == seed and math.isfinite(point.y)]
         if alive:
-            gaps = np.stack([point.x - best for point in alive], axis=-1)
+            gaps = np.array([point.x for point in alive])[:, None, None] - best
             total += _fits(np.array([point.y for point in alive]), shapes.bowl(gaps), shapes.noise)
     for point in points:
         beyond = _beyond(point.x - best - shapes.wall[:, None])
@@ -180,10 +181,13 @@ def _beyond(distance: Floats) -> Floats:
 
 def _fits(y: Floats, heights: Floats, noise: Floats) -> Floats:
     """Student's log likelihood of the differences; the common level is the one that the best probes agree on."""
-    spread = np.sqrt(noise[:, None, None] ** 2 + (MISFIT * heights) ** 2)
-    weight = 1 / spread**2
-    level = ((y - heights) * weight).sum(-1) / weight.sum(-1)
-    scaled = (y - heights - level[..., None]) / spread
-    density = -(DEGREES + 1) / 2 * np.log1p(scaled**2 / DEGREES) - np.log(spread)
-    # the level is not known: its own uncertainty is integrated out as for a normal one
-    return density.sum(-1) - 0.5 * np.log(weight.sum(-1))
+    precision = 1 / (noise[:, None] ** 2 + (MISFIT * heights) ** 2)
+    rest = y[:, None, None] - heights
+    sum_of = precision.sum(axis=0)
+    rest -= (rest * precision).sum(axis=0) / sum_of
+    off = 1 + rest * rest * precision / DEGREES
+    # one product instead of sums of logarithms, each factor near one; the level is not known, and its own uncertainty
+    # is integrated out as for a normal one
+    factors = NOISE * np.sqrt(precision) * off ** (-(DEGREES + 1) / 2)
+    likelihood = np.prod(factors, axis=0) / np.sqrt(sum_of)
+    return np.log(np.maximum(likelihood, 1e-300))

@@ -21,7 +21,10 @@ WIDE, BROAD = 1.0, 1.0
 NEAR = 0.3
 """Decades between the rate and a divergence that make it dangerous: a factor of two."""
 
-_DAMPED, _UNSURE, _LEAST = 0.7, 0.5, 0.05
+_DAMPED, _UNSURE = 0.7, 0.5  # how much of the slope goes on, and how sure of it one is
+_SLOPE, _SLOPES = -0.5, 0.5  # of a task of which one level alone is known: its usual slope, and how much it varies
+_BEND = 0.25  # what a decade further may bring besides
+_SPREAD, _WORTH = 0.08, 2  # what a run varies by, as long as little is known, and how many runs that is worth
 _Z = 1.645  # of a 90 % interval
 
 
@@ -81,11 +84,10 @@ def foreseen(ladder: Ladder, x: float) -> tuple[float, Interval]:
         return math.nan, (math.nan, math.nan)
     last, values = levels[-1]
     height = statistics.fmean(values)
-    spread = max(_spread(ladder), _LEAST)
     ahead = math.log10(max(1.0, ladder.problem.task.updates / last))
-    slope = _slope(levels)
-    middle = height + _DAMPED * slope * ahead
-    deviation = math.sqrt(spread**2 * (1 + 1 / len(values)) + (_UNSURE * abs(slope) * ahead) ** 2 + (0.15 * ahead) ** 2)
+    slope, unsure = _slope(levels)
+    middle = height + slope * ahead
+    deviation = math.hypot(_spread(ladder) * math.sqrt(1 + 1 / len(values)), unsure * ahead, _BEND * ahead)
     ends = sorted(back(middle + sign * _Z * deviation) for sign in (-1, 1))
     return back(middle), (ends[0], ends[1])
 
@@ -105,26 +107,26 @@ def _seeds(seen: Sequence[Seen]) -> list[int]:
     return sorted({one.seed for one in seen})
 
 
-def _slope(levels: Sequence[tuple[int, Sequence[float]]]) -> float:
-    """What a decade of length changes, by the last two levels; shorter is never better."""
+def _slope(levels: Sequence[tuple[int, Sequence[float]]]) -> tuple[float, float]:
+    """What a decade more of length will change, by the last two levels, and how sure that is; longer is never worse."""
     if len(levels) < 2:
-        return 0.0
+        return _SLOPE, _SLOPES
     (first, before), (second, after) = levels[-2:]
     change = (statistics.fmean(after) - statistics.fmean(before)) / math.log10(second / first)
-    return min(0.0, change)
+    change = min(0.0, change)
+    return _DAMPED * change, _UNSURE * abs(change)
 
 
 def _spread(ladder: Ladder) -> float:
-    """The standard deviation of one run over seeds, from places that several seeds have run."""
+    """The standard deviation of one run over seeds, from places that several seeds have run and a little prior."""
     forward, _ = ladder.coordinates()
     groups: dict[tuple[float, int], list[float]] = {}
     for seen in ladder.seen:
         if math.isfinite(seen.value):
             groups.setdefault((seen.x, seen.updates), []).append(forward(seen.value))
-    pairs = [(statistics.variance(values), len(values) - 1) for values in groups.values() if len(values) > 1]
-    if not pairs:
-        return 0.0
-    return math.sqrt(sum(variance * n for variance, n in pairs) / sum(n for _, n in pairs))
+    known = [(statistics.variance(values), len(values) - 1) for values in groups.values() if len(values) > 1]
+    total = _WORTH * _SPREAD**2 + sum(variance * degrees for variance, degrees in known)
+    return math.sqrt(total / (_WORTH + sum(degrees for _, degrees in known)))
 
 
 # -- what has to be said

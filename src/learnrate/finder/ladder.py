@@ -238,8 +238,11 @@ class Ladder:
 
     def choice(self, belief: Belief) -> float:
         """The place to train at: where least is risked, within what has been tried and did not diverge."""
-        alive = [seen.x for seen in self.seen if not math.isnan(seen.value)]
-        return min(max(belief.best, min(alive) - FINE), max(alive))
+        alive = [seen for seen in self.seen if not math.isnan(seen.value)]
+        highest = max(seen.x for seen in alive)
+        if not any(self.learnt(seen.value) for seen in alive):
+            return highest - WIDE  # where nothing is learnt yet, speed is what is missing
+        return min(max(belief.best, min(seen.x for seen in alive) - FINE), highest)
 
     @property
     def tried(self) -> tuple[float, float]:

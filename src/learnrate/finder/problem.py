@@ -39,11 +39,12 @@ class Problem:
             bound = self.schedule.over(full, **self.task.units)
         except UnboundError as error:
             raise UnboundError(f"{error}, or say it of the task: @task(..., updates_per_epoch=...)") from None
+        reached = _reached(bound, full)
+        peak = bound.peak if bound.length < math.inf else reached  # a function of one's own is slow to ask for ever
         rule = "the schedule's own peak must be 1, so that the rate found is its peak"
-        if not math.isclose(bound.peak, 1.0, rel_tol=1e-9):
-            fix = f"divide it by that, such as (1 / {bound.peak:.6g}) * schedule"
-            raise ParameterError(f"{rule}; got {bound.peak:.6g}: {fix if bound.peak > 0 else 'it never rises above 0'}")
-        reached = float(bound.curve(full + 1).max())
+        if not math.isclose(peak, 1.0, rel_tol=1e-9):
+            fix = f"divide it by that, such as (1 / {peak:.6g}) * schedule"
+            raise ParameterError(f"{rule}; got {peak:.6g}: {fix if peak > 0 else 'it never rises above 0'}")
         if not math.isclose(reached, 1.0, rel_tol=1e-9):
             raise ParameterError(
                 f"{rule}; it reaches only {reached:.6g} in the {full} updates of a full run: shorten what comes before "
@@ -60,9 +61,9 @@ class Problem:
         `seed` counts from the seed of the problem.
         """
         full = self.task.updates
-        paused = updates < full and self.extends(updates)
+        paused = 1 < updates < full and self.extends(updates)  # one update is a whole run: nothing goes on from it
         horizon = full if paused else updates
-        policy = self.policy(rate).over(horizon, **self.task.units)
+        policy = self._bound(rate, horizon)
         until = updates if paused else None
         return Ask(
             policy, self.seed + seed, horizon, until, limit, self._trunk(rate, updates, seed, limit), role, self.name
@@ -74,8 +75,25 @@ class Problem:
         shared = 0 if updates >= full or not self.task.resumable else self.shared(updates)
         if not updates / 2 <= shared < updates:
             return None
-        policy = self.policy(rate).over(full, **self.task.units)
+        policy = self._bound(rate, full)
         return Ask(policy, self.seed + seed, full, shared, limit, role="trunk", schedule=self.name)
+
+    def over(self, updates: int) -> Schedule:
+        """The schedule of a run of so many updates; where fixed lengths leave its peak no room, all of it is shrunk."""
+        full = self.task.updates
+        if updates == full:
+            return self.schedule.over(full, **self.task.units)
+        try:
+            short = self.schedule.over(updates, **self.task.units)
+        except ParameterError:
+            short = None
+        if short is not None and _reached(short, updates) > _ENOUGH:
+            return short
+        return self.over(full).cut(full).fit(updates)
+
+    def _bound(self, rate: float, updates: int) -> Policy:
+        policy = self.policy(rate).replace(lr=rate * self.over(updates))
+        return policy.over(updates, **self.task.units)
 
     def extends(self, updates: int) -> bool:
         """Whether a run of so many updates is the start of the full one, so that it can be paused and promoted."""
@@ -85,7 +103,7 @@ class Problem:
         """For how many updates a run of that length is the same as the full one."""
         if updates not in self._shared:
             t = np.arange(updates)
-            short, full = (self.schedule.over(n, **self.task.units) for n in (updates, self.task.updates))
+            short, full = self.over(updates), self.over(self.task.updates)
             differs = np.flatnonzero(np.asarray(short(t)) != np.asarray(full(t)))
             self._shared[updates] = int(differs[0]) if len(differs) else updates
         return self._shared[updates]
@@ -95,12 +113,24 @@ class Problem:
         if trace.ended in ("diverged", "failed"):
             return math.nan
         if trace.objective is None:
-            raise TaskError(
+            optimizer = "" if trace.policy is None else trace.policy.optimizer
+            error = TaskError(
                 f"task {self.task.name!r} gave no {self.task.objective!r} when it was asked to evaluate after "
                 f'{len(trace)} updates; answer the request: if (yield {{"loss": loss}}) == "evaluate": '
-                f'yield {{"{self.task.objective}": value}}'
+                f'yield {{"{self.task.objective}": value}} (in the run of {optimizer} at rate '
+                f"{trace.rate.max(initial=0.0):.3g}, seed {trace.seed})"
             )
+            error.trace = trace
+            raise error
         return trace.objective
+
+
+_ENOUGH = 0.9  # of the peak: in a very short run it may lie between two updates
+
+
+def _reached(schedule: Schedule, updates: int) -> float:
+    """The highest rate in so many updates."""
+    return float(schedule.curve(updates + 1).max())
 
 
 USUAL_SETTINGS: Mapping[str, Mapping[str, Any]] = {"sgd": {"momentum": 0.9}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import numbers
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -121,7 +122,7 @@ class Space:
             varied = [self.arm(arm.optimizer, arm.name, warmup, arm.settings) for warmup in warmups]
         else:
             values = dict(self._dimensions(arm.optimizer))[dimension]
-            varied = [dataclasses.replace(arm, settings=FrozenDict(arm.settings | {dimension: v})) for v in values]
+            varied = [dataclasses.replace(arm, settings=FrozenDict({**arm.settings, dimension: v})) for v in values]
         return [other for other in dict.fromkeys(varied) if other != arm]
 
     def dimensions(self, optimizer: str) -> list[str]:
@@ -257,7 +258,7 @@ def _begins_low(schedule: Schedule) -> bool:
 
 
 def _nothing(warmup: Any) -> bool:
-    return warmup == 0 or (isinstance(warmup, str) and warmup.rstrip("%eptoksmp ") in ("0", "0.0"))
+    return warmup == 0 or (isinstance(warmup, str) and re.fullmatch(r"0+(\.0*)? *(%|ep|tok|smp)", warmup) is not None)
 
 
 def _plain(value: Any) -> Any:
