@@ -33,7 +33,7 @@ class Ask:
     `until` is None for a run to its end. A paused run may be asked for again with a later `until`: it then goes on,
     and only the difference is charged. `trunk` names another ask whose run is the same up to where it was paused; it
     is forked there if the engine can, and run anew otherwise. A run whose loss stays above `limit` has diverged.
-    `role` says what the run is for and `schedule` what people call its schedule; both are shown and change nothing.
+    `role` says what the run is for, `schedule` what people call its schedule, `peak` its rate: they are shown, no more.
     """
 
     policy: Policy
@@ -44,6 +44,7 @@ class Ask:
     trunk: Ask | None = dataclasses.field(default=None, compare=False)
     role: str = dataclasses.field(default="probe", compare=False)
     schedule: str = dataclasses.field(default="", compare=False)
+    peak: float | None = dataclasses.field(default=None, compare=False)
 
     @property
     def goal(self) -> int:
@@ -60,12 +61,13 @@ class Ask:
         said = [self.policy.to_json(), self.seed, self.updates, self.goal, self.limit]
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:24]
 
-
     @property
     def rate(self) -> float:
         """The highest rate of its schedule."""
+        if self.peak is not None:
+            return self.peak
         lr = self.policy.lr
-        return (lr if lr.bound else self.policy.over(self.updates).lr).peak
+        return float((lr if lr.bound else self.policy.over(self.updates).lr).curve(self.updates).max())
 
 
 @dataclasses.dataclass(frozen=True)

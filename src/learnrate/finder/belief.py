@@ -18,6 +18,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,6 +95,7 @@ def _places(points: Sequence[Point], low: float, high: float) -> Floats:
     alive = [point for point in points if math.isfinite(point.y)] or list(points)
     longest = max(point.share for point in alive)
     centre = min((point for point in alive if point.share == longest), key=lambda point: point.y).x
+    centre = min(max(centre, low), high)
     return np.arange(max(low, centre - BELOW), min(high, centre + ABOVE) + STEP / 2, STEP)
 
 
@@ -154,10 +156,8 @@ def _shapes() -> _Shapes:
 
 def _normal(share: Floats) -> Floats:
     """The normal quantile of each share."""
-    from statistics import NormalDist
-
     quantile = NormalDist().inv_cdf
-    return np.vectorize(quantile)(share)
+    return np.array([[quantile(value) for value in row] for row in share])
 
 
 def _explains(points: list[Point], shapes: _Shapes, best: Floats) -> Floats:
@@ -190,4 +190,5 @@ def _fits(y: Floats, heights: Floats, noise: Floats) -> Floats:
     # is integrated out as for a normal one
     factors = NOISE * np.sqrt(precision) * off ** (-(DEGREES + 1) / 2)
     likelihood = np.prod(factors, axis=0) / np.sqrt(sum_of)
-    return np.log(np.maximum(likelihood, 1e-300))
+    logarithm: Floats = np.log(np.maximum(likelihood, 1e-300))
+    return logarithm

@@ -1,4 +1,4 @@
-"""From what a ladder has seen to a result: the rate and its interval, what a full run will reach, what has to be said."""
+"""What a ladder has seen comes to: the rate and its interval, what a full run will reach, and what has to be said."""
 
 from __future__ import annotations
 
@@ -99,8 +99,7 @@ def _nearest(ladder: Ladder, updates: int, x: float) -> list[Seen]:
         close = [seen for seen in alive if abs(seen.x - x) <= FINE]
         return close or alive[:1]
     mode = ladder.problem.task.mode
-    found = [min((s for s in alive if s.seed == seed), key=lambda s: oriented(s.value, mode)) for seed in _seeds(alive)]
-    return found
+    return [min((s for s in alive if s.seed == seed), key=lambda s: oriented(s.value, mode)) for seed in _seeds(alive)]
 
 
 def _seeds(seen: Sequence[Seen]) -> list[int]:
@@ -157,9 +156,8 @@ def _unlearnt(ladder: Ladder) -> Finding | None:
 
 
 def _edge(ladder: Ladder, rate: float) -> Finding | None:
-    """The best run of the longest level has none that is worse on one side."""
+    """The best run of the longest level has no worse one on one side: at the edge of the range, or of the purse."""
     level = max(seen.updates for seen in ladder.seen)
-    place = math.log10(rate)
     runs = [seen for seen in ladder.seen if seen.updates == level]
     best = min(runs, key=lambda seen: oriented(seen.value, ladder.problem.task.mode))
     below = any(seen.x < best.x for seen in ladder.seen)
@@ -167,7 +165,10 @@ def _edge(ladder: Ladder, rate: float) -> Finding | None:
     if below and above:
         return None
     side = "above" if below else "below"
-    evidence = {"rate": 10**place, "lowest tried": ladder.tried[0], "highest tried": ladder.tried[1]}
+    evidence = {"rate": rate, "lowest tried": ladder.tried[0], "highest tried": ladder.tried[1]}
+    if ladder.can_widen(best.x + (FINE if below else -FINE)):
+        advice = f"The best run has no worse one {side} it, since the budget was spent: give it more to be sure."
+        return Finding("unfinished bracket", "warning", evidence, advice)
     advice = f"The best run is at the edge of what was tried: better rates may lie {side}; widen rate=(low, high)."
     return Finding("edge of range", "error", evidence, advice)
 
@@ -213,7 +214,8 @@ def _noisy(ladder: Ladder, belief: Belief) -> Finding | None:
     made = sum(seen.updates == level for seen in ladder.seen)
     more = math.ceil(made * ((high - low) / (WIDE / 2)) ** 2) - made
     evidence = {"factor": 10 ** (high - low), "runs": made, "more runs": more}
-    advice = f"The best rate is known only to a factor of {10 ** (high - low):.0f}: about {more} more runs would settle it."
+    factor = 10 ** (high - low)
+    advice = f"The best rate is known only to a factor of {factor:.0f}: about {more} more runs would settle it."
     return Finding("too noisy", "warning", evidence, advice)
 
 

@@ -21,7 +21,7 @@ FIRST, MIDDLE = 24, 6
 """The full run over each of these is the length of the runs of the first two levels."""
 
 SHORTEST = 16
-"""Updates: no run is shorter, or it shows nothing but its first steps."""
+"""Updates: no run is shorter, or it shows nothing but its first steps; unless it is an eighth of the full run."""
 
 GRID = 16
 """Rates are asked on a grid of so many to a decade, counted from the usual rate."""
@@ -91,13 +91,15 @@ class Ladder:
                 yield from self.refine(longer)
                 level = longer
             yield from self.repeat(level)
-        except Interrupted:
+        except (Interrupted, KeyboardInterrupt):
             return
 
     def first_level(self) -> int:
         """The length of the shortest runs, in updates."""
         full = self.problem.task.updates
-        return min(full, max(SHORTEST, math.ceil(full / FIRST)))
+        if full <= SHORTEST:
+            return full
+        return max(math.ceil(full / FIRST), min(SHORTEST, math.ceil(full / 8)))
 
     def next_level(self, level: int) -> int:
         """The next length whose bracket can be paid for, or this one where none is worth it.
@@ -133,6 +135,8 @@ class Ladder:
             if (best is not None and self.learnt(best.value)) or longer == updates or longer > self.purse.left:
                 return updates
             alive = [seen.x for seen in self.at(updates, 0) if not math.isnan(seen.value)]
+            if not self.at(updates, 0):
+                return updates
             start, updates = max(alive, default=start) - WIDE, longer
 
     def refine(self, updates: int) -> Generator[Asks, Answers, None]:
@@ -160,6 +164,8 @@ class Ladder:
         for _ in range(40):
             best = self.best_of(updates, seed)
             xs = [seen.x for seen in self.at(updates, seed)]
+            if not xs:
+                return
             if best is None:
                 wanted = min(xs) - step
             elif best.x >= max(xs):
@@ -178,7 +184,8 @@ class Ladder:
     ) -> Generator[Asks, Answers, None]:
         """Runs at these rates, unless they have been made."""
         made = {seen.x for seen in self.at(updates, seed)}
-        wanted = [x for x in dict.fromkeys(self.snapped(x) for x in xs) if x not in made and self.within(x)]
+        places = dict.fromkeys(self.snapped(x) for x in xs)
+        wanted = [x for x in places if x not in made and self.within(x)][: self.affordable(updates)]
         asks = [self.problem.ask(spoken(x), updates, seed, self.limit, role) for x in wanted]
         if not asks:
             return
@@ -206,8 +213,10 @@ class Ladder:
         """Whether a run ended better than the untrained model did."""
         if self.untrained is None:
             return True
-        gain = oriented(self.untrained, self.problem.task.mode) - oriented(value, self.problem.task.mode)
-        return gain > UNLEARNT * abs(self.untrained)
+        mode = self.problem.task.mode
+        gain = oriented(self.untrained, mode) - oriented(value, mode)
+        ratio = mode == "min" and min(value, self.untrained) > 0  # else the zero of the objective means nothing
+        return gain > (UNLEARNT if ratio else UNLEARNT / 20) * abs(self.untrained)
 
     def expected(self, updates: int) -> float:
         """Where the best rate of a run of this length is believed to be."""
@@ -256,15 +265,24 @@ class Ladder:
 
     def widen(self, x: float) -> bool:
         """Let the range reach a place beyond its edge, since the best stood there; False where that is too far."""
-        asked = math.log10(self.problem.low) - FURTHER, math.log10(self.problem.high) + FURTHER
-        if not asked[0] <= x <= asked[1]:
+        if not self.can_widen(x):
             return False
         self.low, self.high = min(self.low, x), max(self.high, x)
         return True
 
+    def can_widen(self, x: float) -> bool:
+        """Whether a place is not too far beyond the range that was asked for."""
+        return math.log10(self.problem.low) - FURTHER <= x <= math.log10(self.problem.high) + FURTHER
+
     def snapped(self, x: float) -> float:
-        """The nearest place of the grid on which rates are asked."""
-        return round(round(x * GRID) / GRID, 6)
+        """The nearest place of the grid on which rates are asked; in a range that holds none, the nearest of it."""
+        place = round(round(x * GRID) / GRID, 6)
+        return place if self.high - self.low > 1 / GRID else min(max(place, self.low), self.high)
+
+    def affordable(self, updates: int) -> int:
+        """How many runs of this length can be paid for; the first run of all is made whatever it costs."""
+        runs = int(self.purse.left / (updates + self.problem.task.evaluation))
+        return max(runs, 0 if self.seen else 1)
 
 
 def spoken(x: float, digits: int = 4) -> float:

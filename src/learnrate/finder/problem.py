@@ -65,9 +65,8 @@ class Problem:
         horizon = full if paused else updates
         policy = self._bound(rate, horizon)
         until = updates if paused else None
-        return Ask(
-            policy, self.seed + seed, horizon, until, limit, self._trunk(rate, updates, seed, limit), role, self.name
-        )
+        trunk = self._trunk(rate, updates, seed, limit)
+        return Ask(policy, self.seed + seed, horizon, until, limit, trunk, role, self.name, rate)
 
     def _trunk(self, rate: float, updates: int, seed: int, limit: float | None) -> Ask | None:
         """The start of the full run that a shorter one may be forked from: most of it is the same, as with WSD."""
@@ -76,13 +75,18 @@ class Problem:
         if not updates / 2 <= shared < updates:
             return None
         policy = self._bound(rate, full)
-        return Ask(policy, self.seed + seed, full, shared, limit, role="trunk", schedule=self.name)
+        return Ask(policy, self.seed + seed, full, shared, limit, role="trunk", schedule=self.name, peak=rate)
 
     def over(self, updates: int) -> Schedule:
-        """The schedule of a run of so many updates; where fixed lengths leave its peak no room, all of it is shrunk."""
+        """The schedule of a run of so many updates.
+
+        One whose length is fixed already, or whose fixed parts leave its peak no room, is shrunk as a whole.
+        """
         full = self.task.updates
         if updates == full:
             return self.schedule.over(full, **self.task.units)
+        if self.schedule.bound and updates < self.schedule.length < math.inf:
+            return self.over(full).cut(full).fit(updates)
         try:
             short = self.schedule.over(updates, **self.task.units)
         except ParameterError:

@@ -45,6 +45,7 @@ class RunnerUp:
 
     `ratio` is how its objective compares with that of the winner over the runs that both made (for maximised ones the
     difference), `interval` its 90 % interval, None where they share too few runs; `tied` says whether it holds "equal".
+    `objective` is what a full run of it would then reach, by the forecast for the winner.
     """
 
     policy: Policy

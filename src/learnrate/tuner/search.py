@@ -16,7 +16,7 @@ from collections.abc import Generator
 from ..comparison.student import t_quantile
 from ..finder.asking import Answers, Asks, Interrupted, Search
 from ..finder.conclusion import Conclusion, conclude
-from ..finder.ladder import FINE, Ladder, Purse, Seen
+from ..finder.ladder import FINE, Ladder, Purse, Seen, spoken
 from ..finder.problem import Problem
 from ..finder.results import RunnerUp, oriented
 from ..runs import Task
@@ -59,7 +59,7 @@ class Contest:
             else:
                 yield from self.explore()
                 yield from self.decide()
-        except Interrupted:
+        except (Interrupted, KeyboardInterrupt):
             return
 
     def ladder(self, arm: Arm) -> Ladder:
@@ -113,6 +113,7 @@ class Contest:
         for arm in near[:2]:
             if self.affords(2, level):
                 yield from self.ladder(arm).ask([place - FINE, place + FINE], level, role=dimension)
+                yield from self.ladder(arm).bracket(level, 0, FINE)
         for arm in near:
             if self.height(arm, level) < self.height(self.champion, level) - MARGIN:
                 self.champion = arm
@@ -236,11 +237,12 @@ class Contest:
         known = math.isfinite(half)
         tied = middle <= half if known else middle < CLOSE
         ends = (self._shown(middle - half), self._shown(middle + half)) if known else None
-        best = other[shared[-1]]
-        problem = self.ladder(arm).problem
-        policy = problem.policy(10**best.x).over(self.task.updates, **self.task.units)
+        rate = spoken(other[shared[-1]].x, 3)
+        policy = self.ladder(arm).problem.policy(rate).over(self.task.updates, **self.task.units)
         interval = None if ends is None else (min(ends), max(ends))
-        return RunnerUp(policy, 10**best.x, best.value, self._shown(middle), interval, tied)
+        ratio, ours = self._shown(middle), self.conclusion().objective
+        objective = ours * ratio if self._logarithmic else ours + ratio
+        return RunnerUp(policy, rate, objective, ratio, interval, tied)
 
     def _bests(self, arm: Arm) -> dict[tuple[int, int], Seen]:
         """The best run of every level and seed."""
@@ -253,10 +255,16 @@ class Contest:
                     found[key] = seen
         return found
 
+    @property
+    def _logarithmic(self) -> bool:
+        """Whether values are compared as ratios."""
+        every = [seen.value for ladder in self.ladders.values() for seen in ladder.seen if math.isfinite(seen.value)]
+        return self.task.mode == "min" and min(every) > 0
+
     def _shown(self, gap: float) -> float:
         """A gap as `RunnerUp` tells it: a ratio of losses, or a difference of what is maximised."""
         every = [seen.value for ladder in self.ladders.values() for seen in ladder.seen if math.isfinite(seen.value)]
-        if self.task.mode == "min" and min(every) > 0:
+        if self._logarithmic:
             return math.exp(gap)
         low, high = self.forward(min(every)), self.forward(max(every))
         spread = (max(every) - min(every)) / abs(high - low) if high != low else 1.0
