@@ -79,7 +79,7 @@ def tuning(budget: float, case: Case, seed: int) -> Answer:
     """`lr.tune` of the rate alone."""
     fixed = {name: [value] for name, value in case.settings.items()}
     space = lr.Space(optimizer=[case.optimizer], schedule=[case.schedule], rate=(case.low, case.high), **fixed)
-    found = lr.tune(case.task, budget=budget, space=space, seed=seed)
+    found = lr.tune(case.task, budget=budget, space=space, seed=seed, storage=False)
     return Answer(found.rate, found.updates, tuple(found.interval))
 
 

@@ -47,7 +47,8 @@ def conclude(ladder: Ladder) -> Conclusion:
     rate = spoken(ladder.choice(belief), 3)
     low, high = (10**x for x in belief.interval())
     objective, interval = foreseen(ladder, math.log10(rate))
-    return Conclusion(rate, (low, high), objective, interval, tuple(_findings(ladder, belief, rate)))
+    within = min(low, rate), max(high, rate)  # the rate is the safe side of the interval, and may be its edge
+    return Conclusion(rate, within, objective, interval, tuple(_findings(ladder, belief, rate)))
 
 
 def _nothing(ladder: Ladder) -> Conclusion:
