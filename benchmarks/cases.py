@@ -95,6 +95,12 @@ DEVELOPMENT: tuple[Case, ...] = (
     _case("loops.parity", "adamw", WARM_COSINE),
     _case("loops.spirals", "sgd", CONSTANT),
     _case("loops.spirals", "adam", ONE_CYCLE),
+    _case("loops.iris", "sgd", LINEAR),
+    _case("loops.iris", "adamw", CONSTANT),
+    _case("loops.even_digits", "sgd", COSINE, 1e-5, 1),
+    _case("loops.even_digits", "adamw", WARM_LINEAR),
+    _case("loops.columns", "sgd", ONE_CYCLE),
+    _case("loops.columns", "adamw", LINEAR),
 )
 """To choose a method by."""
 

@@ -104,6 +104,26 @@ def spirals(policy: Policy, seed: int, updates: int, snapshot: State | None = No
     )
 
 
+@_small(updates=250, batch_size=8)
+def iris(policy: Policy, seed: int, updates: int, snapshot: State | None = None) -> Loop:
+    """A perceptron that tells three irises apart: almost separable, so that a rate too high ends in sure mistakes."""
+    return _train(iris, _perceptron(4, 24, 3), _iris(), functional.cross_entropy, 8, policy, seed, updates, snapshot)
+
+
+@_small(updates=200, batch_size=16)
+def even_digits(policy: Policy, seed: int, updates: int, snapshot: State | None = None) -> Loop:
+    """Fine-tuning: a network that knows odd digits, trained in all its layers on 200 even ones."""
+    return _train(
+        even_digits, _knows_odd, _even_digits(), functional.cross_entropy, 16, policy, seed, updates, snapshot
+    )
+
+
+@_small(updates=240, batch_size=32)
+def columns(policy: Policy, seed: int, updates: int, snapshot: State | None = None) -> Loop:
+    """A recurrent network without gates that reads a digit column by column."""
+    return _train(columns, _Columns, _digit_classes(), functional.cross_entropy, 32, policy, seed, updates, snapshot)
+
+
 # -- what it is scored on
 
 
@@ -286,6 +306,16 @@ class _Rows(nn.Module):
         return self.head(self.reader(inputs.unflatten(1, (8, 8)))[0][:, -1])
 
 
+class _Columns(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.reader = nn.RNN(8, 32, batch_first=True)
+        self.head = nn.Linear(32, 10)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.head(self.reader(inputs.unflatten(1, (8, 8)).transpose(1, 2))[0][:, -1])
+
+
 def _knows_digits() -> nn.Module:
     return copy.deepcopy(_trained(10))
 
@@ -298,12 +328,23 @@ def _knows_five() -> nn.Module:
     return model
 
 
-@functools.cache
+def _knows_odd() -> nn.Module:
+    """The network that knows odd digits, with a new last layer."""
+    model = copy.deepcopy(_trained_on(tuple(range(1, 10, 2))))
+    assert isinstance(model, nn.Sequential)
+    model[-1] = nn.Linear(48, 5)
+    return model
+
+
 def _trained(classes: int) -> nn.Module:
     """A perceptron that has learnt the first so many digits, always the same one."""
-    data = _digit_classes()
-    known, asked = data.targets < classes, data.held_out_targets < classes
-    data = Data(data.inputs[known], data.targets[known], data.held_out[asked], data.held_out_targets[asked])
+    return _trained_on(tuple(range(classes)))
+
+
+@functools.cache
+def _trained_on(digits: tuple[int, ...]) -> nn.Module:
+    data = _only(_digit_classes(), digits)
+    classes = len(digits)
     policy = Policy("adamw", 0.003).over(500)
     with _one_thread():
         model = _initialised(_perceptron(PIXELS, 48, classes), 12345)
@@ -317,6 +358,15 @@ def _trained(classes: int) -> nn.Module:
 
 
 # -- data
+
+
+def _only(data: Data, digits: tuple[int, ...]) -> Data:
+    """The samples of these digits, which are counted from 0 on."""
+    place = torch.full((10,), -1)
+    place[list(digits)] = torch.arange(len(digits))
+    known, asked = place[data.targets], place[data.held_out_targets]
+    kept, judged = known >= 0, asked >= 0
+    return Data(data.inputs[kept], known[kept], data.held_out[judged], asked[judged])
 
 
 def _split(inputs: np.ndarray, targets: np.ndarray, dtype: torch.dtype = torch.int64) -> Data:
@@ -339,6 +389,18 @@ def _diabetes() -> Data:
 @functools.cache
 def _wine() -> Data:
     return _split(*datasets.load_wine(return_X_y=True))
+
+
+@functools.cache
+def _iris() -> Data:
+    return _split(*datasets.load_iris(return_X_y=True))
+
+
+@functools.cache
+def _even_digits() -> Data:
+    """200 even digits to learn from, and those held out."""
+    data = _only(_digit_classes(), tuple(range(0, 10, 2)))
+    return data._replace(inputs=data.inputs[:200], targets=data.targets[:200])
 
 
 @functools.cache

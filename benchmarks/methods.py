@@ -28,7 +28,7 @@ TEST = 100
 """Updates of a range test."""
 
 _SOURCE = Path(lr.__file__).parent
-_OWN = ("finder", "tuner", "runs", "runs.py")
+_OWN = ("finder", "tuner", "runs", "comparison/student.py")
 
 TESTS: Mapping[str, tuple[str, float, float]] = {
     "torch-lr-finder": ("steepest", 1e-7, 10),
@@ -72,7 +72,7 @@ def finding(budget: float, case: Case, seed: int) -> Answer:
     found = lr.find(
         case.task, case.schedule, case.optimizer, rate=within, settings=dict(case.settings), budget=budget, seed=seed
     )
-    return Answer(found.rate, found.updates, tuple(found.interval))
+    return Answer(found.rate, found.spent * case.task.updates, tuple(found.interval))
 
 
 def tuning(budget: float, case: Case, seed: int) -> Answer:
@@ -80,7 +80,7 @@ def tuning(budget: float, case: Case, seed: int) -> Answer:
     fixed = {name: [value] for name, value in case.settings.items()}
     space = lr.Space(optimizer=[case.optimizer], schedule=[case.schedule], rate=(case.low, case.high), **fixed)
     found = lr.tune(case.task, budget=budget, space=space, seed=seed, storage=False)
-    return Answer(found.rate, found.updates, tuple(found.interval))
+    return Answer(found.rate, found.spent * case.task.updates, tuple(found.interval))
 
 
 @functools.cache

@@ -478,6 +478,7 @@ def test_tune_answers_and_keeps_a_study_that_can_be_reported(bowl: str, here: Pa
     assert shown.stdout.startswith("Train bowl for 120 updates with SGD")
     assert "a task is talking" not in shown.stdout
     assert (here / "r.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert "study: mine; to see it again: learnrate report mine" in shown.stderr.splitlines()
     assert "mine" in invoke("studies").stdout
     again = invoke("report", "mine")
     assert again.exit_code == 0, again.output
@@ -492,10 +493,11 @@ def test_tune_as_data_does_not_depend_on_the_number_of_processes(bowl: str, here
         shown = invoke("tune", bowl, *TUNE, "--study", f"of{workers}", "--workers", workers, "--json")
         assert shown.exit_code == 0, shown.output
         answers.append(json.loads(shown.stdout))
+    assert [each.pop("study") for each in answers] == ["of1", "of2"]
     assert answers[0] == answers[1]
     assert {probe["optimizer"] for probe in answers[0]["curve"]} == {"sgd"}
     reported = invoke("report", "of2", "--json")
-    assert json.loads(reported.stdout) == answers[1]
+    assert json.loads(reported.stdout) == {**answers[1], "study": "of2"}
     assert sorted(path.name for path in here.glob("*.html")) == []
 
 
@@ -512,8 +514,27 @@ def test_ctrl_c_ends_a_tuning_and_its_study_is_kept(bowl: str, here: Path) -> No
     arguments = ("tune", slow, *TUNE, "--study", "mine", "--workers", "1", "--json")
     code, out, err = interrupted(bowl, *arguments, cwd=here)
     assert code == 130, err
-    assert json.loads(out)["interrupted"] is True
+    data = json.loads(out)
+    assert data["interrupted"] is True
+    assert f"interrupted: {len(data['curve'])} runs were made and are kept" in err
     assert "mine" in invoke("studies").stdout
+    assert json.loads(invoke("report", "mine", "--json").stdout) == data
+    again = invoke("report", "mine", "--storage", ".learnrate/studies.db", "--json")
+    assert json.loads(again.stdout) == data
+
+
+@pytest.mark.parametrize(
+    ("storage", "line"),
+    [
+        (None, "learnrate report 'my own'"),
+        ("a b.db", "learnrate report 'my own' --storage 'a b.db'"),
+        ("postgresql://me:secret@host/db", "learnrate report 'my own' --storage URL"),
+    ],
+)
+def test_the_command_that_shows_a_study_again_can_be_pasted_and_tells_no_password(
+    storage: str | None, line: str
+) -> None:
+    assert tuning._reporting("my own", storage) == line
 
 
 def test_a_report_of_no_study_is_misuse(here: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,7 +105,7 @@ def tune(
         with _engine(known, workers) as engine:
             return search(known, budget, searched, engine=engine, hours=hours, watch=watch, **options)
 
-    return _searched(begin, known, budget, hours, out, err, wanted)
+    return _searched(begin, known, budget, hours, out, err, wanted, options.get("storage"))
 
 
 def _engine(task: Task, workers: int | None) -> contextlib.AbstractContextManager[Any]:
@@ -130,6 +131,7 @@ def _searched(
     out: Console,
     err: Console,
     wanted: Wanted,
+    storage: str | None = None,
 ) -> int:
     """Run a search, show how it goes, keep what was asked for, and say what it found."""
     total = None if budget is None else budget * task.updates
@@ -137,8 +139,17 @@ def _searched(
     with aside(), watching(err, total, seconds, wanted.as_json) as watch:
         result = begin(watch)
     if result.interrupted:
-        say(err, f"interrupted: {len(result.curve)} runs were made and are kept")
-    return told(result, out, err, wanted)
+        say(err, f"interrupted: {len(result.curve)} runs were made" + (" and are kept" if result.study else ""))
+    code = told(result, out, err, wanted)
+    if result.study:
+        say(err, f"study: {result.study}; to see it again: {_reporting(result.study, storage)}")
+    return code
+
+
+def _reporting(study: str, storage: str | None) -> str:
+    """The command that reports a study; the URL of a storage may hold a password, so it is not repeated."""
+    where = [] if storage is None else ["--storage", "URL" if "://" in storage else storage]
+    return shlex.join(["learnrate", "report", study, *where])
 
 
 def told(result: Result, out: Console, err: Console, wanted: Wanted) -> int:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-DRAWS = 512
+DRAWS = 1024
 STEP = 1 / 16  # decades between two places of the grid
 BELOW, ABOVE = 1.75, 1.0  # decades around the best probe in which the best rate is looked for
 NOISE, NOISE_SPREAD = 0.03, 2.0  # of a paired comparison, in units of the logarithm of the loss; and its own factor
@@ -34,8 +34,9 @@ DRIFT, DRIFT_SPREAD = 0.22, 2.0  # decades per decade of length, and its own fac
 BACK = 0.05  # some drift the other way
 OFFSET = 0.05  # decades by which the best rate of one length may lie elsewhere
 DEGREES = 4.0
+FLAT, SHALLOW = 0.05, 0.03  # how many tasks hardly mind the rate, and how little
 UNLIKELY = 1e-4  # the weight of a draw that need not be asked what a miss costs
-CLIFF = 3.0  # what a run beyond the wall is taken to cost
+CLIFF = 4.0  # what a run beyond the wall is taken to cost
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,12 +141,13 @@ def _shapes() -> _Shapes:
     """The draws: a fixed sequence that fills the prior evenly (Roberts' R sequence), so that few of them do."""
     ratio = 2.0
     for _ in range(60):
-        ratio = (1 + ratio) ** (1 / 8)
-    share = (0.5 + np.outer(np.arange(1, DRAWS + 1), ratio ** -np.arange(1.0, 8.0))) % 1
+        ratio = (1 + ratio) ** (1 / 9)
+    share = (0.5 + np.outer(np.arange(1, DRAWS + 1), ratio ** -np.arange(1.0, 9.0))) % 1
     normal = _normal(share).T
+    depth = np.where(share[:, 7] < FLAT, SHALLOW, 1.0)
     return _Shapes(
-        left=0.6 * 2.2 ** normal[0],
-        right=1.2 * 2.2 ** normal[1],
+        left=depth * 0.6 * 2.2 ** normal[0],
+        right=depth * 1.2 * 2.2 ** normal[1],
         width=0.35 * 1.6 ** normal[2],
         wall=0.8 * 1.7 ** normal[3],
         drift=DRIFT * DRIFT_SPREAD ** normal[4] - BACK,
@@ -163,15 +165,30 @@ def _normal(share: Floats) -> Floats:
 def _explains(points: list[Point], shapes: _Shapes, best: Floats) -> Floats:
     """The log likelihood of the probes of one length, for each shape and each place of its best rate."""
     total = np.zeros_like(best)
-    for seed in sorted({point.seed for point in points}):
-        alive = [point for point in points if point.seed == seed and math.isfinite(point.y)]
-        if alive:
-            gaps = np.array([point.x for point in alive])[:, None, None] - best
-            total += _fits(np.array([point.y for point in alive]), shapes.bowl(gaps), shapes.noise)
+    x, y, runs = _pooled([point for point in points if math.isfinite(point.y)])
+    if len(x):
+        total += _fits(y, runs, shapes.bowl(x[:, None, None] - best), shapes.noise)
     for point in points:
         beyond = _beyond(point.x - best - shapes.wall[:, None])
         total += np.log(beyond if math.isinf(point.y) else 1 - beyond)
     return total
+
+
+def _pooled(points: list[Point]) -> tuple[Floats, Floats, Floats]:
+    """Places, their heights, and the runs behind each: seeds differ by a level of their own, and average their noise.
+
+    A wrong bowl is as wrong for every seed, so more seeds must not count as more places.
+    """
+    places, seeds = sorted({p.x for p in points}), sorted({p.seed for p in points})
+    at = np.array([places.index(p.x) for p in points], dtype=int)
+    of = np.array([seeds.index(p.seed) for p in points], dtype=int)
+    y = np.array([p.y for p in points])
+    runs = np.bincount(at, minlength=len(places)).astype(float)
+    levels, heights = np.zeros(len(seeds)), np.zeros(len(places))
+    for _ in range(50 if len(seeds) > 1 else 1):
+        heights = np.bincount(at, y - levels[of], len(places)) / np.maximum(runs, 1)
+        levels = np.bincount(of, y - heights[at], len(seeds)) / np.maximum(np.bincount(of, minlength=len(seeds)), 1)
+    return np.array(places), heights, runs
 
 
 def _beyond(distance: Floats) -> Floats:
@@ -179,9 +196,9 @@ def _beyond(distance: Floats) -> Floats:
     return 0.01 + 0.98 / (1 + np.exp(-np.clip(distance / 0.1, -50, 50)))
 
 
-def _fits(y: Floats, heights: Floats, noise: Floats) -> Floats:
+def _fits(y: Floats, runs: Floats, heights: Floats, noise: Floats) -> Floats:
     """Student's log likelihood of the differences; the common level is the one that the best probes agree on."""
-    precision = 1 / (noise[:, None] ** 2 + (MISFIT * heights) ** 2)
+    precision = 1 / (noise[:, None] ** 2 / runs[:, None, None] + (MISFIT * heights) ** 2)
     rest = y[:, None, None] - heights
     sum_of = precision.sum(axis=0)
     rest -= (rest * precision).sum(axis=0) / sum_of

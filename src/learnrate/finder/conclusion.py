@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from ..findings import Finding
 from .belief import Belief
-from .ladder import FINE, Ladder, Seen, spoken
+from .ladder import FINE, Ladder, spoken
 from .results import Interval, oriented
 
 FLAT = 0.01
@@ -73,38 +73,35 @@ def foreseen(ladder: Ladder, x: float) -> tuple[float, Interval]:
     """What one more full run at this place is expected to reach, with its 90 % interval.
 
     Each level says what its best rate reached; the line through the last two, in logarithms of value and length, is
-    followed to the full length, a little flatter since learning slows down. Where full runs were made, they say it.
+    followed to the full length, a little flatter since learning slows down. Where full runs were made, those nearest
+    to the place say it.
     """
-    forward, back = ladder.coordinates()
-    levels = [
-        (updates, [forward(seen.value) for seen in _nearest(ladder, updates, x)])
-        for updates in sorted({seen.updates for seen in ladder.seen})
-    ]
+    scale = ladder.scale()
+    levels = [(updates, _level(ladder, updates, x)) for updates in sorted({seen.updates for seen in ladder.seen})]
     levels = [(updates, values) for updates, values in levels if values]
     if not levels:
         return math.nan, (math.nan, math.nan)
     last, values = levels[-1]
-    height = statistics.fmean(values)
     ahead = math.log10(max(1.0, ladder.problem.task.updates / last))
     slope, unsure = _slope(levels)
-    middle = height + slope * ahead
+    middle = statistics.fmean(values) + slope * ahead
     deviation = math.hypot(_spread(ladder) * math.sqrt(1 + 1 / len(values)), unsure * ahead, _BEND * ahead)
-    ends = sorted(back(middle + sign * _Z * deviation) for sign in (-1, 1))
-    return back(middle), (ends[0], ends[1])
+    ends = sorted(scale.value(middle + sign * _Z * deviation) for sign in (-1, 1))
+    return scale.value(middle), (ends[0], ends[1])
 
 
-def _nearest(ladder: Ladder, updates: int, x: float) -> list[Seen]:
-    """The runs of a level within a quarter decade of the best one there, which stand for its best."""
-    alive = [seen for seen in ladder.seen if seen.updates == updates and math.isfinite(seen.value)]
+def _level(ladder: Ladder, updates: int, x: float) -> list[float]:
+    """The heights that stand for a level: all seeds at its best place, or in full runs at the place nearest to x."""
+    scale = ladder.scale()
+    places: dict[float, list[float]] = {}
+    for seen in ladder.seen:
+        if seen.updates == updates and math.isfinite(seen.value):
+            places.setdefault(seen.x, []).append(scale.height(seen.value))
+    if not places:
+        return []
     if updates >= ladder.problem.task.updates:
-        close = [seen for seen in alive if abs(seen.x - x) <= FINE]
-        return close or alive[:1]
-    mode = ladder.problem.task.mode
-    return [min((s for s in alive if s.seed == seed), key=lambda s: oriented(s.value, mode)) for seed in _seeds(alive)]
-
-
-def _seeds(seen: Sequence[Seen]) -> list[int]:
-    return sorted({one.seed for one in seen})
+        return places[min(places, key=lambda place: abs(place - x))]
+    return min(places.values(), key=statistics.fmean)
 
 
 def _slope(levels: Sequence[tuple[int, Sequence[float]]]) -> tuple[float, float]:
@@ -119,11 +116,11 @@ def _slope(levels: Sequence[tuple[int, Sequence[float]]]) -> tuple[float, float]
 
 def _spread(ladder: Ladder) -> float:
     """The standard deviation of one run over seeds, from places that several seeds have run and a little prior."""
-    forward, _ = ladder.coordinates()
+    scale = ladder.scale()
     groups: dict[tuple[float, int], list[float]] = {}
     for seen in ladder.seen:
         if math.isfinite(seen.value):
-            groups.setdefault((seen.x, seen.updates), []).append(forward(seen.value))
+            groups.setdefault((seen.x, seen.updates), []).append(scale.height(seen.value))
     known = [(statistics.variance(values), len(values) - 1) for values in groups.values() if len(values) > 1]
     total = _WORTH * _SPREAD**2 + sum(variance * degrees for variance, degrees in known)
     return math.sqrt(total / (_WORTH + sum(degrees for _, degrees in known)))
@@ -146,12 +143,17 @@ def _findings(ladder: Ladder, belief: Belief, rate: float) -> list[Finding]:
 
 
 def _unlearnt(ladder: Ladder) -> Finding | None:
-    """No run ended better than the untrained model."""
-    alive = [seen for seen in ladder.seen if math.isfinite(seen.value)]
-    if ladder.untrained is None or any(ladder.learnt(seen.value) for seen in alive):
+    """No run ended clearly better than the untrained model."""
+    if ladder.untrained is None or ladder.learnt():
         return None
+    alive = [seen for seen in ladder.seen if math.isfinite(seen.value)]
     best = min(alive, key=lambda seen: oriented(seen.value, ladder.problem.task.mode))
     evidence = {"untrained": ladder.untrained, "best": best.value, "updates": max(seen.updates for seen in alive)}
+    if len(ladder.sound()) < len(alive):
+        advice = (
+            "Training hardly improves this model, and higher rates make it worse: keep the rate low, or train longer."
+        )
+        return Finding("hardly anything to gain", "warning", evidence, advice)
     advice = "Nothing was learnt at any rate in runs this short: give it more budget, or check the task."
     return Finding("nothing learnt", "error", evidence, advice)
 
@@ -159,11 +161,11 @@ def _unlearnt(ladder: Ladder) -> Finding | None:
 def _edge(ladder: Ladder, rate: float) -> Finding | None:
     """The best run of the longest level has no worse one on one side: at the edge of the range, or of the purse."""
     level = max(seen.updates for seen in ladder.seen)
-    runs = [seen for seen in ladder.seen if seen.updates == level]
-    best = min(runs, key=lambda seen: oriented(seen.value, ladder.problem.task.mode))
-    below = any(seen.x < best.x for seen in ladder.seen)
-    above = any(seen.x > best.x for seen in ladder.seen)
-    if below and above:
+    mode = ladder.problem.task.mode
+    best = min((s for s in ladder.seen if s.updates == level), key=lambda seen: oriented(seen.value, mode))
+    bounds = _worse(ladder)
+    below, above = any(x < best.x for x in bounds), any(x > best.x for x in bounds)
+    if math.isnan(best.value) or (below and above):
         return None
     side = "above" if below else "below"
     evidence = {"rate": rate, "lowest tried": ladder.tried[0], "highest tried": ladder.tried[1]}
@@ -172,6 +174,17 @@ def _edge(ladder: Ladder, rate: float) -> Finding | None:
         return Finding("unfinished bracket", "warning", evidence, advice)
     advice = f"The best run is at the edge of what was tried: better rates may lie {side}; widen rate=(low, high)."
     return Finding("edge of range", "error", evidence, advice)
+
+
+def _worse(ladder: Ladder) -> list[float]:
+    """The places whose runs were worse than the best of their own level and seed."""
+    bests = {(s.updates, s.seed): best for s in ladder.seen if (best := ladder.best_of(s.updates, s.seed)) is not None}
+    found = []
+    for seen in ladder.seen:
+        best = bests.get((seen.updates, seen.seed))
+        if math.isnan(seen.value) or (best is not None and seen.value != best.value):
+            found.append(seen.x)
+    return found
 
 
 def _widened(ladder: Ladder, rate: float) -> Finding | None:

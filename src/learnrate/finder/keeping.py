@@ -44,6 +44,9 @@ class Shelf(Protocol):
     def get(self, pause: Pause) -> Snapshot | None:
         """The one of that pause, or None."""
 
+    def has(self, pause: Pause) -> bool:
+        """Whether there is one of that pause; it is not read."""
+
     def drop(self, run: int) -> None:
         """Forget all of a run."""
 
@@ -61,6 +64,10 @@ class Drawer:
     def get(self, pause: Pause) -> Snapshot | None:
         """The one of that pause, or None."""
         return self._kept.get(pause)
+
+    def has(self, pause: Pause) -> bool:
+        """Whether there is one of that pause."""
+        return pause in self._kept
 
     def drop(self, run: int) -> None:
         """Forget all of a run."""
@@ -176,7 +183,7 @@ class Keeper:
         return Course(run, Run(self._task, first.policy, first.seed, first.updates), list(route), route, 0.0)
 
     def _save(self, pause: Pause, live: Run) -> None:
-        if self._task.resumable and self._shelf.get(pause) is None:
+        if self._task.resumable and not self._shelf.has(pause):
             with contextlib.suppress(LearnrateError, OSError):  # it will be made again
                 self._shelf.put(pause, live.snapshot())
 

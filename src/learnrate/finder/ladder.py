@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 
 from .asking import Answers, Ask, Asks, Interrupted
 from .belief import DRIFT, Belief, Point, believe
 from .problem import Problem
 from .results import oriented
+from .scale import Scale, scale_of
 
 FIRST, MIDDLE = 24, 6
 """The full run over each of these is the length of the runs of the first two levels."""
@@ -39,8 +40,8 @@ NEXT = 1.4
 LONGER = 3
 """How many times as long the runs become where nothing is learnt yet."""
 
-UNLEARNT = 0.02
-"""What a run has to gain on the untrained model, as a share of it, to have learnt anything."""
+UNLEARNT, LEARNT = 0.02, 0.05
+"""What a run and its neighbour, or one run alone, have to gain on the untrained model to have learnt anything."""
 
 EXPLODED = 4.0
 """A training loss that stays above so many times the untrained one is no regression but a divergence."""
@@ -130,13 +131,10 @@ class Ladder:
         while True:
             yield from self.ask([start, start + WIDE, start - WIDE], updates)
             yield from self.bracket(updates, 0, WIDE)
-            best = self.best_of(updates, 0)
             longer = min(self.problem.task.updates, LONGER * updates)
-            if (best is not None and self.learnt(best.value)) or longer == updates or longer > self.purse.left:
+            if self.learnt() or longer == updates or longer > self.purse.left or not self.at(updates, 0):
                 return updates
-            alive = [seen.x for seen in self.at(updates, 0) if not math.isnan(seen.value)]
-            if not self.at(updates, 0):
-                return updates
+            alive = [seen.x for seen in self.sound() if not math.isnan(seen.value)]
             start, updates = max(alive, default=start) - WIDE, longer
 
     def refine(self, updates: int) -> Generator[Asks, Answers, None]:
@@ -209,14 +207,31 @@ class Ladder:
         alive = [seen for seen in self.at(updates, seed) if not math.isnan(seen.value)]
         return min(alive, key=lambda seen: oriented(seen.value, self.problem.task.mode), default=None)
 
-    def learnt(self, value: float) -> bool:
-        """Whether a run ended better than the untrained model did."""
+    def learnt(self) -> bool:
+        """Whether some level ended clearly better than the untrained model, and not by luck at a single rate."""
         if self.untrained is None:
             return True
+        gains: dict[int, dict[float, float]] = {}
+        for seen in self.seen:
+            gains.setdefault(seen.updates, {})[seen.x] = self.gain(seen.value)
+        for level in gains.values():
+            for x, gain in level.items():
+                beside = max((other for y, other in level.items() if 0 < abs(y - x) <= WIDE + 1e-9), default=gain)
+                if gain > LEARNT or (gain > UNLEARNT and beside > UNLEARNT / 2):
+                    return True
+        return False
+
+    def gain(self, value: float) -> float:
+        """What a run has gained on the untrained model, as a share of it; negative when it is worse."""
+        if math.isnan(value) or self.untrained is None:
+            return -math.inf
         mode = self.problem.task.mode
-        gain = oriented(self.untrained, mode) - oriented(value, mode)
-        ratio = mode == "min" and min(value, self.untrained) > 0  # else the zero of the objective means nothing
-        return gain > (UNLEARNT if ratio else UNLEARNT / 20) * abs(self.untrained)
+        better = oriented(self.untrained, mode) - oriented(value, mode)
+        return better / (abs(self.untrained) or 1.0)
+
+    def sound(self) -> list[Seen]:
+        """The runs that did not diverge and did not end worse than they began."""
+        return [seen for seen in self.seen if self.untrained is None or self.gain(seen.value) > -UNLEARNT]
 
     def expected(self, updates: int) -> float:
         """Where the best rate of a run of this length is believed to be."""
@@ -228,29 +243,24 @@ class Ladder:
 
     def points(self) -> list[Point]:
         """What has been seen, as the belief reads it."""
-        full = self.problem.task.updates
-        forward, _ = self.coordinates()
-        return [Point(s.x, min(1.0, s.updates / full), forward(s.value), s.seed) for s in self.seen]
+        full, scale = self.problem.task.updates, self.scale()
+        return [Point(s.x, min(1.0, s.updates / full), scale.height(s.value), s.seed) for s in self.seen]
 
-    def coordinates(self) -> tuple[Callable[[float], float], Callable[[float], float]]:
-        """How objectives are compared, and back: logarithms of losses, else shares of what there is to gain."""
-        mode = self.problem.task.mode
-        values = [seen.value for seen in self.seen if not math.isnan(seen.value)]
-        if mode == "min" and values and min(values) > 0:
-            return (lambda value: math.inf if math.isnan(value) else math.log(value)), math.exp
-        heights = [oriented(value, mode) for value in values]
-        untrained = [] if self.untrained is None else [oriented(self.untrained, mode)]
-        best = min(heights, default=0.0)
-        spread = (max([*heights, *untrained], default=1.0) - best) or 1.0
-        sign = 1 if mode == "min" else -1
-        return (lambda value: (oriented(value, mode) - best) / spread), (lambda y: sign * (best + y * spread))
+    def scale(self) -> Scale:
+        """How its objectives are compared."""
+        return scale_of([seen.value for seen in self.seen], self.untrained, self.problem.task.mode)
 
     def choice(self, belief: Belief) -> float:
-        """The place to train at: where least is risked, within what has been tried and did not diverge."""
+        """The place to train at: where least is risked, and nothing was seen to break.
+
+        Where nothing has been learnt yet, speed is what is missing, so it is near the edge of stability; unless
+        training made the model worse there: then it is where it did no harm.
+        """
         alive = [seen for seen in self.seen if not math.isnan(seen.value)]
-        highest = max(seen.x for seen in alive)
-        if not any(self.learnt(seen.value) for seen in alive):
-            return highest - WIDE  # where nothing is learnt yet, speed is what is missing
+        sound = [seen.x for seen in self.sound() if not math.isnan(seen.value)]
+        highest = max(sound, default=min(seen.x for seen in alive))
+        if not self.learnt() and len(sound) == len(alive):
+            return highest - WIDE
         return min(max(belief.best, min(seen.x for seen in alive) - FINE), highest)
 
     @property

@@ -80,20 +80,20 @@ class Problem:
     def over(self, updates: int) -> Schedule:
         """The schedule of a run of so many updates.
 
-        One whose length is fixed already, or whose fixed parts leave its peak no room, is shrunk as a whole.
+        One whose length is fixed already, or whose fixed parts take more than their share, is shrunk as a whole.
         """
         full = self.task.updates
         if updates == full:
             return self.schedule.over(full, **self.task.units)
         if self.schedule.bound and updates < self.schedule.length < math.inf:
             return self.over(full).cut(full).fit(updates)
+        whole = self.over(full)
         try:
             short = self.schedule.over(updates, **self.task.units)
         except ParameterError:
-            short = None
-        if short is not None and _reached(short, updates) > _ENOUGH:
-            return short
-        return self.over(full).cut(full).fit(updates)
+            return whole.cut(full).fit(updates)
+        alike = abs(_mean(short, updates) / _mean(whole, full) - 1) < _ALIKE and _reached(short, updates) > _ENOUGH
+        return short if alike else whole.cut(full).fit(updates)
 
     def _bound(self, rate: float, updates: int) -> Policy:
         policy = self.policy(rate).replace(lr=rate * self.over(updates))
@@ -130,6 +130,12 @@ class Problem:
 
 
 _ENOUGH = 0.9  # of the peak: in a very short run it may lie between two updates
+_ALIKE = 0.15  # by how much the mean rate of a short run may differ from that of the full one
+
+
+def _mean(schedule: Schedule, updates: int) -> float:
+    """The mean rate of a run of so many updates."""
+    return float(schedule.curve(updates).mean())
 
 
 def _reached(schedule: Schedule, updates: int) -> float:

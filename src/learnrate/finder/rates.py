@@ -54,8 +54,8 @@ def find(
     Raises `ParameterError` for a schedule whose peak is not 1 and for values that break their rules, and `TaskError`
     for a task that breaks the run protocol or ignores its seed. Ctrl-C ends the search with what it knows.
 
-    Short runs under the schedule's own shape: McCandlish-style range tests ignore it. The ladder of lengths follows
-    successive halving (Jamieson and Talwalkar, 2016, arXiv:1502.07943).
+    The ladder of lengths is that of successive halving (Jamieson and Talwalkar, 2016, arXiv:1502.07943), but for
+    schedules rebound to every length, which a range test (Smith, 2017, arXiv:1506.01186) does not look at.
 
     >>> from learnrate import Linear, task
     >>> @task(updates=240, objective="left", evaluation=0)
@@ -132,7 +132,7 @@ def assemble(
         objective=conclusion.objective,
         objective_interval=conclusion.objective_interval,
         curve=tuple(_probe(problem, index, log) for index in range(len(log))),
-        updates=sum(answer.cost + answer.again for _, answer in log),
+        updates=sum(answer.cost for _, answer in log),
         findings=tuple(findings),
         traces=tuple(answer.trace for _, answer in log),
         task=task.name,
@@ -147,6 +147,7 @@ def assemble(
         more=more,
         interrupted=interrupted,
         study=study,
+        again=sum(answer.again for _, answer in log),
     )
 
 
@@ -164,7 +165,7 @@ def _probe(problem: Problem, index: int, log: Log) -> Probe:
         value,
         trace.ended,
         ask.role,
-        answer.cost + answer.again,
+        answer.cost,
         index,
     )
 

@@ -66,7 +66,9 @@ class Result:
     `curve` is every run the search made, in order, `traces` what they showed. `updates` is what it all cost, of
     `budget` full runs of `horizon` updates. `runner_ups` are the policies it could not be told apart from, then the
     next best. `more` says in a sentence what a larger budget would be spent on. `untrained` is the objective before
-    any training, or None. `study` is the name of the study that remembers it, if any.
+    any training, or None. `study` is the name of the study that remembers it, if any. `again` is what was spent on top,
+    in updates, on making parts of runs a second time that were lost: it depends on the engine and on interruptions, and
+    does not count when results are compared.
 
     It prints as a short answer, `report(path)` writes a page, `to_json()` is plain data.
     """
@@ -92,11 +94,12 @@ class Result:
     more: str = ""
     interrupted: bool = False
     study: str | None = None
+    again: float = 0.0
 
     @property
     def spent(self) -> float:
-        """What it cost, in full runs."""
-        return self.updates / self.horizon
+        """What it cost, in full runs, with what was made again."""
+        return (self.updates + self.again) / self.horizon
 
     @property
     def sure(self) -> bool:
@@ -117,10 +120,11 @@ class Result:
         return data | {"spent": _plain(self.spent), "sure": self.sure}
 
     def __eq__(self, other: object) -> bool:
-        """By value, where NaN equals NaN; the seconds that runs took do not count."""
+        """By value, where NaN equals NaN; what runs took in seconds, or were made again, does not count."""
         if not isinstance(other, Result):
             return NotImplemented
-        return all(_compared(getattr(self, name)) == _compared(getattr(other, name)) for name in _FIELDS)
+        names = [name for name in _FIELDS if name != "again"]
+        return all(_compared(getattr(self, name)) == _compared(getattr(other, name)) for name in names)
 
     def __hash__(self) -> int:
         return hash((self.task, self.horizon, self.schedule, self.seed, self.updates))

@@ -9,9 +9,11 @@ not be told apart from, and to more seeds of them.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import statistics
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
+from typing import Any
 
 from ..comparison.student import t_quantile
 from ..finder.asking import Answers, Asks, Interrupted, Search
@@ -19,6 +21,7 @@ from ..finder.conclusion import Conclusion, conclude
 from ..finder.ladder import FINE, Ladder, Purse, Seen, spoken
 from ..finder.problem import Problem
 from ..finder.results import RunnerUp, oriented
+from ..finder.scale import Scale, scale_of
 from ..runs import Task
 from .space import Arm, Space
 
@@ -26,7 +29,7 @@ EXPLORED = 0.6
 """The share of the budget that goes to finding the champion; the rest to making sure."""
 
 CLOSE = 0.10
-"""How much worse, in units of the logarithm of the loss, a rival may be at the champion's rate to get its own bracket."""
+"""How much worse, in units of the logarithm of the loss, a rival may be at the champion's rate to get a bracket."""
 
 MARGIN = 0.01
 """By how much a rival has to be better to become the champion: of equals, the earlier and plainer one stays."""
@@ -34,10 +37,13 @@ MARGIN = 0.01
 FINALISTS = 2
 """How many rivals meet the champion again in longer runs."""
 
+NEARLY = 0.8
+"""From which share on the last runs become full ones."""
+
 SHOWN = 5
 _LEVEL = 0.9
 
-Steps = Generator[Asks, Answers, None]
+Steps = Generator[Asks, Answers, Any]
 
 
 class Contest:
@@ -67,11 +73,16 @@ class Contest:
         if arm not in self.ladders:
             low, usual, high = self.space.range(arm.optimizer)
             name = str(arm.schedule)
-            problem = Problem(self.task, arm.schedule, arm.optimizer, low, high, usual, arm.settings, {}, self.seed, name)
-            self.ladders[arm] = Ladder(problem, self.purse)
-            begun = next((ladder for ladder in self.ladders.values() if ladder.begun), None)
-            if begun is not None:
-                self.ladders[arm].untrained, self.ladders[arm].limit = begun.untrained, begun.limit
+            problem = Problem(
+                self.task, arm.schedule, arm.optimizer, low, high, usual, arm.settings, {}, self.seed, name
+            )
+            made = Ladder(problem, self.purse)
+            for other, ladder in self.ladders.items():
+                if ladder.begun:
+                    made.untrained, made.limit = ladder.untrained, ladder.limit
+                if other.optimizer == arm.optimizer:  # where one was widened, the others are asked there too
+                    made.low, made.high = min(made.low, ladder.low), max(made.high, ladder.high)
+            self.ladders[arm] = made
         return self.ladders[arm]
 
     # -- finding the champion
@@ -80,13 +91,12 @@ class Contest:
         """A champion among optimizers, then among everything else, on one common length."""
         firsts = [self.space.first(optimizer) for optimizer in self.space.optimizer]
         yield from self.ladder(firsts[0]).begin()
-        for arm in firsts:
-            if self.affords(3, self.ladder(arm).first_level()):
-                yield from self.ladder(arm).scan()
+        shortest = max(self.ladder(arm).first_level() for arm in firsts)
+        count = self.affordable(shortest) // 3
+        yield from together(self.ladder(arm).scan() for arm in firsts[:count])
         level = self.common_level(firsts)
-        for arm in self.ranked(firsts):
-            if self.affords(3, level):
-                yield from self.ladder(arm).refine(level)
+        count = self.affordable(level) // 3
+        yield from together(self.ladder(arm).refine(level) for arm in self.ranked(firsts)[:count])
         self.champion = self.best_of(firsts)
         for dimension in self.space.dimensions(self.champion.optimizer):
             yield from self.vary(dimension, level)
@@ -104,12 +114,11 @@ class Contest:
     def vary(self, dimension: str, level: int) -> Steps:
         """The champion against every other value of one dimension."""
         place = self.place(self.champion, level)
-        rivals = []
-        for arm in self.space.variations(self.champion, dimension):
-            if self.affords(1, level):
-                yield from self.ladder(arm).ask([place], level, role=dimension)
-                rivals.append(arm)
-        near = [arm for arm in self.ranked(rivals) if self.height(arm, level) < self.height(self.champion, level) + CLOSE]
+        rivals = self.space.variations(self.champion, dimension)[: self.affordable(level)]
+        yield from together(self.ladder(arm).ask([place], level, role=dimension) for arm in rivals)
+        near = [
+            arm for arm in self.ranked(rivals) if self.height(arm, level) < self.height(self.champion, level) + CLOSE
+        ]
         for arm in near[:2]:
             if self.affords(2, level):
                 yield from self.ladder(arm).ask([place - FINE, place + FINE], level, role=dimension)
@@ -122,6 +131,9 @@ class Contest:
 
     def decide(self) -> Steps:
         """Longer runs of the champion and its closest rivals, then more seeds of them."""
+        if not self.ladder(self.champion).seen:  # not even a first look could be paid for
+            yield from self.ladder(self.champion).scan()
+            return
         rivals = [arm for arm in self.ranked(list(self.ladders)) if arm != self.champion][:FINALISTS]
         level = self.last_level(len(rivals))
         if level:
@@ -129,28 +141,39 @@ class Contest:
             for arm in rivals:
                 if self.affords(1, level):
                     yield from self.ladder(arm).ask([self.place(arm, level)], level, role="rival")
-            self.champion = self.best_of([self.champion, *rivals], level)
+            rivals = [self.champion, *rivals]
+            self.champion = self.best_of(rivals, level)
+            if self.affords(2, level):  # a rival has had one run there
+                yield from self.ladder(self.champion).refine(level)
         level = level or max(seen.updates for seen in self.ladder(self.champion).seen)
-        yield from self.confirm([self.champion, *(arm for arm in rivals if arm != self.champion)], level)
+        arms = [self.champion, *(arm for arm in rivals if arm != self.champion)]
+        yield from self.confirm(arms, level)
+        for arm in arms:  # what one seed has decided, several may decide otherwise
+            middle, half = self.gap(arm)
+            if middle + half < -MARGIN:
+                self.champion = arm
 
     def last_level(self, rivals: int) -> int:
         """The length of the last runs; 0 where nothing longer than before can be paid for."""
         longest = max((seen.updates for ladder in self.ladders.values() for seen in ladder.seen), default=0)
         affordable = int(self.purse.left / (4 + rivals)) - math.ceil(self.task.evaluation)
-        level = min(self.task.updates, affordable)
+        full = self.task.updates
+        level = full if affordable >= NEARLY * full else affordable  # a full run needs no forecast
         return level if level > 1.4 * longest else 0
 
     def confirm(self, arms: list[Arm], level: int) -> Steps:
-        """The champion at its rate with other seeds, its rivals beside it, then its neighbours, while the budget lasts."""
+        """More seeds of the champion, of its rivals beside it, and of its neighbours, while the budget lasts."""
         for seed in range(1, 50):
-            for arm in arms:
-                if not self.affords(1, level):
-                    return
-                yield from self.ladder(arm).ask([self.place(arm, level)], level, seed, role="confirm")
+            chosen = arms[: self.affordable(level)]
+            yield from together(
+                self.ladder(arm).ask([self.place(arm, level)], level, seed, role="confirm") for arm in chosen
+            )
+            if len(chosen) < len(arms):
+                return
             place = self.place(self.champion, level)
             if not self.affords(2, level):
                 return
-            yield from self.ladder(self.champion).ask([place - FINE, place + FINE], level, seed, role="confirm")
+            yield from self.ladder(self.champion).ask([place - FINE, place + FINE], level, seed, role="neighbour")
 
     # -- what is known
 
@@ -158,12 +181,22 @@ class Contest:
         """Whether so many runs can be paid for."""
         return runs * (updates + self.task.evaluation) <= self.purse.left
 
+    def affordable(self, updates: int) -> int:
+        """How many runs of so many updates can be paid for."""
+        return max(0, int(self.purse.left / (updates + self.task.evaluation)))
+
     def place(self, arm: Arm, level: int) -> float:
-        """Where the best rate of an arm is believed to be on a level; an arm with one run is asked there again."""
+        """Where the best rate of an arm is believed to be on a level: as far from that of the champion as before."""
         ladder = self.ladder(arm)
+        if not ladder.seen:
+            return ladder.snapped(math.log10(ladder.problem.usual))
         best = ladder.best_of(level, 0)
         if best is not None and sum(seen.updates == level for seen in ladder.seen) >= 3:
             return best.x
+        shared = self._shared(arm) if arm != self.champion else []
+        if shared:  # which knows more about walls and drift than the few runs of a rival do
+            mine, other = shared[0]
+            return ladder.snapped(self.place(self.champion, level) + other.x - mine.x)
         return ladder.snapped(ladder.expected(level))
 
     def height(self, arm: Arm, level: int, seed: int = 0) -> float:
@@ -172,14 +205,31 @@ class Contest:
         best = ladder.best_of(level, seed)
         if best is None:
             return math.inf
-        return self.forward(best.value)
+        return self.scale().height(best.value)
 
-    def forward(self, value: float) -> float:
-        """How values are compared: logarithms of losses, else shares of what there is to gain; one scale for all."""
-        every = Ladder(self.ladder(self.champion).problem, self.purse)
-        every.seen = [seen for ladder in self.ladders.values() for seen in ladder.seen]
-        every.untrained = self.ladder(self.champion).untrained
-        return every.coordinates()[0](value)
+    def scale(self) -> Scale:
+        """How objectives are compared: one scale for all arms."""
+        every = [seen.value for ladder in self.ladders.values() for seen in ladder.seen]
+        return scale_of(every, self.ladder(self.champion).untrained, self.task.mode)
+
+    def gap(self, arm: Arm) -> tuple[float, float]:
+        """By how much an arm is worse than the champion, and half the width of its 90 % interval.
+
+        Compared are the best runs of the longest level that both have, seed by seed; NaN without any.
+        """
+        height = self.scale().height
+        gaps = [height(other.value) - height(mine.value) for mine, other in self._shared(arm)]
+        if len(gaps) < 2:
+            return (gaps[0] if gaps else math.nan), math.inf
+        return statistics.fmean(gaps), t_quantile(_LEVEL, len(gaps) - 1) * statistics.stdev(gaps) / math.sqrt(len(gaps))
+
+    def _shared(self, arm: Arm) -> list[tuple[Seen, Seen]]:
+        """What both have run on the longest level they share: the first seed chose their rates, so it counts last."""
+        mine, other = self._bests(self.champion), self._bests(arm)
+        shared = sorted(mine.keys() & other.keys())
+        last = [key for key in shared if key[0] == shared[-1][0]]
+        fresh = [key for key in last if key[1] != last[0][1]] if last and last[0][1] == 0 else last
+        return [(mine[key], other[key]) for key in fresh or last]
 
     def ranked(self, arms: list[Arm]) -> list[Arm]:
         """Arms by their best on the longest level that they were run on; longer levels first."""
@@ -209,9 +259,9 @@ class Contest:
         """The other arms: those that cannot be told apart from the champion first, then the next best."""
         others = [arm for arm in self.ranked(list(self.ladders)) if arm != self.champion]
         found = [runner for arm in others if (runner := self._runner_up(arm)) is not None]
-        return sorted(found, key=lambda runner: (not runner.tied, runner.ratio if self.task.mode == "min" else -runner.ratio))[
-            :SHOWN
-        ]
+        return sorted(
+            found, key=lambda runner: (not runner.tied, runner.ratio if self.task.mode == "min" else -runner.ratio)
+        )[:SHOWN]
 
     def more(self) -> str:
         """What a larger budget would be spent on, in a sentence."""
@@ -223,49 +273,51 @@ class Contest:
 
     def _runner_up(self, arm: Arm) -> RunnerUp | None:
         """An arm against the champion over the levels and seeds that both have, longest first."""
-        mine, other = (self._bests(one) for one in (self.champion, arm))
-        shared = sorted(mine.keys() & other.keys())
-        if not shared:
+        middle, half = self.gap(arm)
+        if math.isnan(middle):
             return None
-        longest = shared[-1][0]
-        gaps = [
-            self.forward(other[key].value) - self.forward(mine[key].value) for key in shared if key[0] == longest
-        ]
-        middle, half = statistics.fmean(gaps), math.inf
-        if len(gaps) > 1:
-            half = t_quantile(_LEVEL, len(gaps) - 1) * statistics.stdev(gaps) / math.sqrt(len(gaps))
         known = math.isfinite(half)
         tied = middle <= half if known else middle < CLOSE
-        ends = (self._shown(middle - half), self._shown(middle + half)) if known else None
-        rate = spoken(other[shared[-1]].x, 3)
+        scale, ours = self.scale(), self.conclusion().objective
+
+        def told(gap: float) -> float:
+            """A gap as `RunnerUp` tells it: a ratio of losses, a difference where the objective has no zero."""
+            said = scale.between(gap)
+            offset = scale.unit is not None and self.task.mode == "min" and ours > 0
+            return (ours + said) / ours if offset else said
+
+        ends = sorted((told(middle - half), told(middle + half)))
+        interval = (ends[0], ends[1]) if known else None
+        objective = scale.between(middle) * ours if scale.unit is None else ours + scale.between(middle)
+        rate = spoken(self._shared(arm)[-1][1].x, 3)
         policy = self.ladder(arm).problem.policy(rate).over(self.task.updates, **self.task.units)
-        interval = None if ends is None else (min(ends), max(ends))
-        ratio, ours = self._shown(middle), self.conclusion().objective
-        objective = ours * ratio if self._logarithmic else ours + ratio
-        return RunnerUp(policy, rate, objective, ratio, interval, tied)
+        return RunnerUp(policy, rate, objective, told(middle), interval, tied)
 
     def _bests(self, arm: Arm) -> dict[tuple[int, int], Seen]:
-        """The best run of every level and seed."""
+        """The best run of every level with the first seed; with others the one at the rate that was fixed before."""
         found: dict[tuple[int, int], Seen] = {}
         for seen in self.ladder(arm).seen:
-            if math.isfinite(seen.value):
+            if math.isfinite(seen.value) and (seen.seed == 0 or seen.ask.role == "confirm"):
                 key = seen.updates, seen.seed
                 kept = found.get(key)
                 if kept is None or oriented(seen.value, self.task.mode) < oriented(kept.value, self.task.mode):
                     found[key] = seen
         return found
 
-    @property
-    def _logarithmic(self) -> bool:
-        """Whether values are compared as ratios."""
-        every = [seen.value for ladder in self.ladders.values() for seen in ladder.seen if math.isfinite(seen.value)]
-        return self.task.mode == "min" and min(every) > 0
 
-    def _shown(self, gap: float) -> float:
-        """A gap as `RunnerUp` tells it: a ratio of losses, or a difference of what is maximised."""
-        every = [seen.value for ladder in self.ladders.values() for seen in ladder.seen if math.isfinite(seen.value)]
-        if self._logarithmic:
-            return math.exp(gap)
-        low, high = self.forward(min(every)), self.forward(max(every))
-        spread = (max(every) - min(every)) / abs(high - low) if high != low else 1.0
-        return gap * spread * (1 if self.task.mode == "min" else -1)
+def together(steps: Iterable[Steps]) -> Steps:
+    """Several searches at once: what they ask for next is asked for in one list, so that it can be run side by side."""
+    waiting: list[tuple[Steps, Asks]] = []
+
+    def advance(step: Steps, answers: Answers | None) -> None:
+        with contextlib.suppress(StopIteration):
+            waiting.append((step, next(step) if answers is None else step.send(answers)))
+
+    for step in steps:
+        advance(step, None)
+    while waiting:
+        answers = yield [ask for _, asks in waiting for ask in asks]
+        asked, waiting[:] = waiting[:], []
+        for step, asks in asked:
+            advance(step, answers[: len(asks)])
+            answers = answers[len(asks) :]

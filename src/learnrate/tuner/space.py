@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import math
 import numbers
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..errors import ParameterError, UnknownName, UsageError
+from ..errors import LearnrateError, ParameterError, UnknownName, UsageError
 from ..finder.priors import rate_range
 from ..finder.problem import usual_settings
 from ..policy import Policy
@@ -34,6 +36,7 @@ DECAYS: Mapping[str, tuple[float, ...]] = {"adamw": (0.01, 0.1, 0.0), "sgd": (0.
 """The weight decays tried for an optimizer unless told otherwise, its usual one first; others keep their own."""
 
 _LADDER = 3  # places of a range that are tried at first
+_LONG, _NEARLY = 1_000_000, 1e-3  # updates in which a schedule is looked at, and how close to 1 its peak has to come
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +63,8 @@ class Space:
     schedule that begins at its peak; left out, 5 % and none are tried before named schedules, and a schedule of your
     own is taken as it is. `weight_decay` and any other setting of the optimizer (`momentum`, `beta2`, ...) take a list
     to choose from, a pair (low, high) of numbers to search between, or one value to keep. Weight decay that is left
-    out is varied too, unless both the optimizer and the schedule were given: then only the rate is searched.
+    out is varied too, unless both the optimizer and the schedule were given. One optimizer, one schedule of your own
+    and no lists: then only the rate is searched.
 
     Raises `ParameterError` and `UnknownName` for an empty or contradictory space, where it is made.
 
@@ -78,7 +82,8 @@ class Space:
         weight_decay: Any = None,
         **others: Any,
     ) -> None:
-        self.optimizer = tuple(map(_optimizer, _several("optimizer", OPTIMIZERS if optimizer is None else optimizer)))
+        wanted = _several("optimizer", OPTIMIZERS if optimizer is None else optimizer)
+        self.optimizer = tuple(dict.fromkeys(map(_optimizer, wanted)))
         named = tuple(SCHEDULES) if schedule is None else schedule
         self.schedule = dict(_schedule(item) for item in _several("schedule", named))
         self.rate = None if rate is None else _pair("rate", rate, positive=True)
@@ -176,7 +181,7 @@ class Space:
         from ..notation import parse
 
         schedules = [item if item in SCHEDULES else parse(item) for item in data["schedule"]]
-        others = {name: tuple(v["range"]) if isinstance(v, Mapping) else v for name, v in data["others"].items()}
+        others = {name: _unplain(value) for name, value in data["others"].items()}
         rate = None if data["rate"] is None else tuple(data["rate"])
         space = cls(data["optimizer"], schedules, rate, data["warmup"], **others)
         space._free = data["free"]
@@ -197,22 +202,27 @@ class Space:
 
 def _several(name: str, given: Any) -> tuple[Any, ...]:
     """One or several as a tuple without repetitions."""
+    if isinstance(given, Mapping):
+        raise ParameterError(f"Space.{name} must be a value or a list of values, got {shorten(given)}")
     single = isinstance(given, (str, Schedule)) or not isinstance(given, Iterable)
     several = (given,) if single else tuple(given)
     if not several:
         raise ParameterError(f"Space.{name} must have at least one entry, got an empty list")
-    return tuple(dict.fromkeys(several))
+    try:
+        return tuple(dict.fromkeys(several))
+    except TypeError:
+        raise ParameterError(f"Space.{name} must be a list of plain values, got {shorten(given)}") from None
 
 
 def _optimizer(given: Any) -> str:
     if not isinstance(given, str):
         raise UsageError(f"Space.optimizer must be names such as 'adamw', got {shorten(given)}")
-    Policy(given, 1.0)  # refuses what is no name
-    return given
+    return Policy(given, 1.0).optimizer  # refuses what is no name
 
 
 def _schedule(given: Any) -> tuple[str, Schedule]:
     if isinstance(given, Schedule):
+        _check_peak(given)
         return str(given), given
     if given not in SCHEDULES:
         known = unknown("schedule of a space", str(given), list(SCHEDULES))
@@ -242,6 +252,7 @@ def _values(name: str, given: Any) -> tuple[Any, ...]:
             Policy("adamw", 1.0, {name: value})  # refuses what is no setting
         return values
     low, high = _pair(name, given)
+    Policy("adamw", 1.0, {name: low})
     shares = [0.5, *(place / (_LADDER - 1) for place in range(_LADDER) if 2 * place != _LADDER - 1)]
     if low > 0 and high / low >= 10:
         return tuple(float(f"{low * (high / low) ** share:.6g}") for share in shares)
@@ -252,9 +263,35 @@ def _number(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
+@functools.lru_cache(maxsize=256)
+def _shown(schedule: Schedule) -> Schedule | None:
+    """The schedule in a run that is long enough for its fixed parts; None where no guess of its units is."""
+    for packed in (1.0, 1e4, 1e8):
+        with contextlib.suppress(LearnrateError):
+            return schedule.over(_LONG, updates_per_epoch=1000, tokens_per_update=packed, samples_per_update=packed)
+    return None
+
+
+def _check_peak(schedule: Schedule) -> None:
+    """Say now what every search would say later: the rate found is what the schedule is multiplied by."""
+    bound = _shown(schedule)
+    if bound is None:
+        return
+    peak = float(bound.curve(1000).max()) if bound.length == math.inf else bound.peak
+    if bound.length == math.inf and peak < 1 - _NEARLY:
+        peak = bound.peak  # it may rise later; a function of one's own is slow to ask for ever
+    if not math.isclose(peak, 1.0, rel_tol=_NEARLY):
+        fix = f"divide it by that, such as (1 / {peak:.6g}) * schedule" if peak > 0 else "it never rises above 0"
+        raise ParameterError(
+            f"Space.schedule must have schedules whose own peak is 1, so that the rate found is its peak; "
+            f"{shorten(schedule)} has {peak:.6g}: {fix}"
+        )
+
+
 def _begins_low(schedule: Schedule) -> bool:
     """Whether it has a rise of its own at the start."""
-    return float(schedule.over(1000, updates_per_epoch=100, tokens_per_update=1, samples_per_update=1)(0)) < 0.999
+    bound = _shown(schedule)
+    return bound is not None and float(bound(0)) < 1 - _NEARLY
 
 
 def _nothing(warmup: Any) -> bool:
@@ -264,4 +301,18 @@ def _nothing(warmup: Any) -> bool:
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple) and len(value) == 2 and all(map(_number, value)):
         return {"range": list(value)}
-    return list(value) if isinstance(value, (tuple, list)) else value
+    if isinstance(value, Schedule):
+        return {"schedule": str(value)}
+    if isinstance(value, numbers.Real) and not isinstance(value, (bool, int)):
+        return float(value)
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return value
+    return [_plain(item) for item in value]
+
+
+def _unplain(value: Any) -> Any:
+    from ..notation import parse
+
+    if isinstance(value, Mapping):
+        return tuple(value["range"]) if "range" in value else parse(value["schedule"])
+    return [_unplain(item) for item in value] if isinstance(value, list) else value

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from ..errors import MissingExtra, ParameterError, UsageError
-from ..finder.asking import Ask, Log, Search, logged
+from ..errors import MissingExtra, NotationError, ParameterError, StudyError, UsageError
+from ..finder.asking import Answer, Ask, Interrupted, Log, Search, logged
 from ..finder.conclusion import Conclusion
 from ..finder.driving import Driver, Memory, Progress
 from ..finder.engine import Engine, Local, Report
@@ -81,12 +81,15 @@ def tune(
     if budget is not None and hours is not None:
         raise ParameterError("give a budget in full runs or in hours, not both")
     chosen, number = space or Space(), int(_checked("seed", seed, _SEED))
-    runs = None if hours is not None else _checked("budget", BUDGET if budget is None else budget, _BUDGET)
+    runs = _checked("budget", BUDGET if budget is None else budget, _BUDGET)
+    time_given = None if hours is None else _checked("hours", hours, _HOURS)
     with contextlib.ExitStack() as stack:
         motor = _engine(engine, task, stack)
-        if runs is None:
-            runs = _affordable(task, chosen, number, _checked("hours", hours, _HOURS), motor.slots)
-        memory = None if storage is False else _study(stack, task, chosen, runs, number, storage, study, resume)
+        if time_given is not None:
+            kept = _kept_budget(storage, study) if resume and storage is not False else None
+            runs = kept or _affordable(task, chosen, number, time_given, motor.slots)
+        asked = {"budget": runs, "seed": number} | ({} if time_given is None else {"hours": time_given})
+        memory = None if storage is False else _study(stack, task, chosen, asked, storage, study, resume)
         driver = Driver(motor, memory, _both(watch, getattr(memory, "watch", None)))
         return _found(task, chosen, runs, number, driver, getattr(memory, "name", None))
 
@@ -102,13 +105,17 @@ def load_result(storage: Any = None, study: str = "") -> Result:
         question = memory.question
         space, facts = Space.from_json(question["space"]), {name: question[name] for name in _FACTS}
         task = Task(_absent, question["task"], meta=question.get("units", {}), **facts)
-        return _found(task, space, question["budget"], question["seed"], Driver(_Nowhere(), memory), study)
+        return _found(task, space, question["budget"], question["seed"], Driver(_Nowhere(), _Kept(memory)), study)
 
 
 def _found(task: Task, space: Space, budget: float, seed: int, driver: Driver, study: str | None) -> Result:
     contest = Contest(task, space, budget, seed)
     log: Log = []
     conclusion = driver.drive(logged(_search(contest), log))
+    memory = driver.memory
+    if driver.progress.interrupted and memory is not None and not isinstance(memory, _Kept):
+        # what was finished when Ctrl-C came, and was not told to the search any more, is known too
+        return _found(task, space, budget, seed, Driver(_Nowhere(), _Kept(memory)), study)
     problem = contest.ladder(contest.champion).problem
     return assemble(
         conclusion,
@@ -133,7 +140,9 @@ def _search(contest: Contest) -> Search[Conclusion]:
 def _engine(engine: str | Engine, task: Task, stack: contextlib.ExitStack) -> Engine:
     if not isinstance(engine, str):
         if not all(hasattr(engine, name) for name in ("start", "advance", "fork", "stop", "wait", "slots", "forks")):
-            raise UsageError(f"engine must be one of {', '.join(map(repr, ENGINES))} or an engine, got {shorten(engine)}")
+            raise UsageError(
+                f"engine must be one of {', '.join(map(repr, ENGINES))} or an engine, got {shorten(engine)}"
+            )
         return engine
     if engine == "local":
         return stack.enter_context(Local(task))
@@ -148,8 +157,7 @@ def _study(
     stack: contextlib.ExitStack,
     task: Task,
     space: Space,
-    budget: float,
-    seed: int,
+    asked: Mapping[str, Any],
     storage: Any,
     name: str | None,
     resume: bool,
@@ -160,12 +168,42 @@ def _study(
         if missing.name != "optuna":
             raise
         raise MissingExtra("optuna", "tune") from missing
+    _check_written(space)
     facts = {fact: getattr(task, fact) for fact in _FACTS}
-    units = {unit: task.meta[unit] for unit in ("updates_per_epoch", "tokens_per_update", "samples_per_update", "batch_size") if unit in task.meta}
-    asked = {"budget": budget, "seed": seed, "space": space.to_json(), "parameters": space.parameters()}
-    question = {"task": task.name, **facts, "units": units, **asked}
+    units = {
+        unit: task.meta[unit]
+        for unit in ("updates_per_epoch", "tokens_per_update", "samples_per_update", "batch_size")
+        if unit in task.meta
+    }
+    about = {"space": space.to_json(), "parameters": space.parameters()}
+    question = {"task": task.name, **facts, "units": units, **asked, **about}
     memory: Memory = stack.enter_context(open_study(storage, name, question, resume))
     return memory
+
+
+def _check_written(space: Space) -> None:
+    """A study keeps every policy as text."""
+    for optimizer in space.optimizer:
+        first = space.first(optimizer)
+        arms = [first, *(arm for name in space.dimensions(optimizer) for arm in space.variations(first, name))]
+        for arm in arms:
+            try:
+                arm.policy(1.0).to_json()
+            except NotationError as error:
+                advice = "a study keeps policies as text: register the schedule's class, or keep nothing: storage=False"
+                raise UsageError(f"{error}; {advice}") from None
+
+
+def _kept_budget(storage: Any, study: str | None) -> float | None:
+    """What the hours of a study that goes on were found to buy: timed again, they would buy something else."""
+    if study is None:
+        raise ParameterError("a search by hours goes on in the study that is named: give study=...")
+    from .studies import load_question
+
+    try:
+        return float(load_question(storage, study)["budget"])
+    except (StudyError, KeyError):  # there is none yet
+        return None
 
 
 def _affordable(task: Task, space: Space, seed: int, hours: float, slots: int) -> float:
@@ -202,6 +240,21 @@ def _checked(name: str, value: Any, rule: Number) -> Any:
 def _absent(policy: Policy, seed: int, updates: int, snapshot: Any = None) -> NoReturn:
     """Stands for the task of a study that is only read."""
     raise UsageError("a study that is read makes no runs")
+
+
+class _Kept:
+    """What a memory holds: the search ends where it is asked for more."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.known = memory.known
+
+    def claim(self, ask: Ask) -> bool:
+        raise Interrupted
+
+    def record(self, ask: Ask, answer: Answer) -> Answer:
+        return answer
+
+    def release(self, ask: Ask) -> None: ...
 
 
 class _Nowhere:
