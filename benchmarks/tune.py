@@ -89,7 +89,8 @@ def main() -> None:
         asked, list(methods.chosen(given.methods).values()), given.seeds, Cache(scratch, fresh=given.fresh), given.cases
     )
     packages = ("learnrate", "torch", "optuna", "scipy", "scikit-learn")
-    record.publish(f"tune_{given.set_name}", text, save_it=given.save, packages=packages)
+    name = "tune" if given.set_name == "scored" else f"tune_{given.set_name}"
+    record.publish(name, text, save_it=given.save, packages=packages)
 
 
 def benchmark(

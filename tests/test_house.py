@@ -82,6 +82,7 @@ PACKAGES = {
     "gymnasium": "tasks",
     "scipy": "law",
     "optuna": "tuner",
+    "sqlalchemy": "tuner",
     "ray": "tuner",
     "plotly": "report",
     "matplotlib": "report",

@@ -163,6 +163,8 @@ def _edge(ladder: Ladder, rate: float) -> Finding | None:
     level = max(seen.updates for seen in ladder.seen)
     mode = ladder.problem.task.mode
     best = min((s for s in ladder.seen if s.updates == level), key=lambda seen: oriented(seen.value, mode))
+    if _alike(ladder):
+        return None
     bounds = _worse(ladder)
     below, above = any(x < best.x for x in bounds), any(x > best.x for x in bounds)
     if math.isnan(best.value) or (below and above):
@@ -209,14 +211,27 @@ def _wall(ladder: Ladder, rate: float) -> Finding | None:
 
 
 def _flat(ladder: Ladder, belief: Belief) -> Finding | None:
-    """Rates over more than a decade are as good as each other."""
-    good = belief.x[belief.regret <= belief.regret.min() + FLAT]
+    """Rates over more than a decade are as good as each other: all that were tried, or those believed to be."""
     runs = [seen.x for seen in ladder.seen if math.isfinite(seen.value)]
-    low, high = max(good[0], min(runs)), min(good[-1], max(runs))
-    if high - low < BROAD:
+    low, high = min(runs), max(runs)
+    if not _alike(ladder):
+        good = belief.x[belief.regret <= belief.regret.min() + FLAT]
+        low, high = max(float(good[0]), low), min(float(good[-1]), high)
+    if high - low < BROAD - 1e-9 or not ladder.learnt():
         return None
     advice = f"Any rate between {10**low:.2g} and {10**high:.2g} is as good: nothing is gained by a finer search."
     return Finding("flat", "note", {"low": 10**low, "high": 10**high}, advice)
+
+
+def _alike(ladder: Ladder) -> bool:
+    """Whether no run of any level was worse than the best of it by more than nobody would notice."""
+    height = ladder.scale().height
+    bests = {(s.updates, s.seed): ladder.best_of(s.updates, s.seed) for s in ladder.seen}
+    return all(
+        best is not None and height(seen.value) <= height(best.value) + FLAT
+        for seen in ladder.seen
+        for best in [bests[seen.updates, seen.seed]]
+    )
 
 
 def _noisy(ladder: Ladder, belief: Belief) -> Finding | None:

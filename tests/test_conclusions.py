@@ -1,0 +1,79 @@
+"""What a search says of tasks whose landscape is known: flat ones, endless ones, fine-tuning, and runs that blow up."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from learnrate.finder import Result, find
+from learnrate.runs import Mode, Task, task
+from learnrate.schedules import Linear
+
+
+def known(
+    curve: Callable[[float, int], float], start: float, mode: Mode = "min", noise: float = 0.0, updates: int = 300
+) -> Task:
+    """A task that reaches `curve(log10 rate, updates)`, times one plus noise, and is at `start` untrained."""
+
+    @task(updates=updates, objective="score", mode=mode, evaluation=0, name="known")
+    def loop(policy: Any, seed: int, updates: int) -> Iterator[Any]:
+        rate = 0.0
+        for t in range(updates):
+            rate = max(rate, float(policy.lr(t)))
+            if (yield {"loss": 1.0}) == "evaluate":
+                drawn = np.random.default_rng(zlib.crc32(f"{seed} {rate:.4g} {updates}".encode())).standard_normal()
+                value = start if rate == 0 else curve(math.log10(rate), updates)
+                yield {"score": value * (1 + noise * drawn)}
+
+    return loop
+
+
+def names(result: Result) -> set[str]:
+    return {finding.name for finding in result.findings}
+
+
+@pytest.mark.parametrize("budget", [1, 4])
+def test_a_task_that_does_not_mind_the_rate_is_flat(budget: float) -> None:
+    result = find(known(lambda x, updates: 1 + 2 / updates, start=2.0), Linear(1, 0), "sgd", budget)
+    assert "flat" in names(result)
+    assert not names(result) & {"too noisy", "edge of range", "unfinished bracket"}
+
+
+def test_a_task_that_minds_the_rate_is_not_flat() -> None:
+    result = find(known(lambda x, updates: 0.5 + 0.3 * (x + 1.5) ** 2, start=2.0), Linear(1, 0), "sgd", 4)
+    assert "flat" not in names(result)
+    assert result.interval[0] <= 10**-1.5 <= result.interval[1]
+
+
+def test_a_rate_that_could_always_be_higher_is_at_the_edge() -> None:
+    result = find(known(lambda x, updates: 10 ** (-0.3 * x) + 0.1, start=50.0), Linear(1, 0), "sgd", 4)
+    assert "edge of range" in names(result)
+    assert not result.sure
+
+
+@pytest.mark.parametrize("budget", [1, 4])
+def test_fine_tuning_with_little_to_gain_keeps_the_rate_where_it_does_no_harm(budget: float) -> None:
+    trained = known(lambda x, updates: 1.97 + 0.03 * min(1, (x + 3) ** 2) if x < -1.5 else 8.0, start=2.0)
+    result = find(trained, Linear(1, 0), "sgd", budget)
+    assert result.rate < 10**-2
+    assert result.objective < 2.1
+    assert "nothing learnt" not in names(result)
+    assert "hardly anything to gain" in names(result)
+
+
+def test_one_run_that_blew_up_does_not_hide_the_others() -> None:
+    bowl = known(lambda x, updates: 0.9 - 0.2 * (x + 2) ** 2 if x < 0 else -1e5, start=0.0, mode="max")
+    result = find(bowl, Linear(1, 0), "sgd", 4)
+    assert abs(math.log10(result.rate) + 2) < 0.3
+    assert result.objective_interval[0] > 0
+
+
+def test_a_plateau_is_said_and_not_read() -> None:
+    result = find(known(lambda x, updates: 2.3, start=2.3), Linear(1, 0), "sgd", 1)
+    assert "nothing learnt" in names(result)
+    assert not result.sure
