@@ -18,11 +18,12 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 import learnrate
-from learnrate.cli import app
+from learnrate.cli import app, checks, streams
 from learnrate.cli.contest import _table
 from learnrate.cli.lineup import CONTENDERS, SCHEDULES, lineup
 from learnrate.cli.workers import Job, execute
 from learnrate.comparison import FIRST, compare
+from learnrate.errors import UsageError
 from learnrate.policy import Policy
 from learnrate.schedule import SCHEDULES as CATALOGUE
 from learnrate.tasks import TASKS
@@ -546,3 +547,33 @@ def test_narrow_tables_lose_columns_and_no_digit(toy: str) -> None:
 def test_the_first_run_of_a_process_is_marked(toy: str) -> None:
     progress = execute(toy, [Job("a", Policy("sgd", 0.1), seed, 3) for seed in range(3)], 1, lambda now: None)
     assert [progress.traces[i].meta.get(FIRST, False) for i in range(3)] == [True, False, False]
+
+
+def test_a_task_may_import_its_neighbour_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "the_neighbour.py").write_text("RATE = 0.5", encoding="utf-8")
+    (tmp_path / "json.py").write_text("raise SystemExit(3)", encoding="utf-8")
+    (tmp_path / "lazy.py").write_text(
+        "import learnrate as lr\n@lr.task(updates=1, objective='left')\ndef lazy(policy, seed):\n"
+        "    import the_neighbour\n    yield {'loss': the_neighbour.RATE}\n    yield {'left': 1.0}\n",
+        encoding="utf-8",
+    )
+    before = sys.path[:]
+    monkeypatch.setattr(sys, "path", before[:])
+    known = checks.task(str(tmp_path / "lazy.py"))
+    assert sys.path == [*before, str(tmp_path)]
+    assert learnrate.run(known, Policy("sgd", 0.1)).loss.tolist() == [0.5]
+
+
+def test_a_folder_that_may_not_be_written_is_noticed_before_the_search(tmp_path: Path) -> None:
+    for files in ((None, Path("/proc/self/a.traces")), (Path("/proc/self/a.html"), None)):
+        with pytest.raises(UsageError, match=r"cannot write /proc/self/a\.[a-z]+: .*give another file"):
+            checks.files(*files)
+    checks.files(tmp_path / "a.html", tmp_path / "a.traces")
+    assert not list(tmp_path.iterdir())
+
+
+def test_output_that_is_closed_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    with streams.aside():
+        os.write(2, b"")
+    assert sys.stdout is None

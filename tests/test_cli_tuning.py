@@ -23,12 +23,13 @@ from typer.testing import Result as Answered
 import learnrate
 from learnrate import Cosine, Policy
 from learnrate.cli import app, live, tuning
-from learnrate.errors import UsageError
+from learnrate.errors import LearnrateError, UsageError
 from learnrate.finder.asking import Ask
 from learnrate.finder.driving import Driver, Line, Progress
 from learnrate.finder.engine import Local
 from learnrate.finder.rules import RULES
 from learnrate.report.answers import answer
+from learnrate.tasks import find as task_named
 from learnrate.trace import load_traces
 from learnrate.tuner.studies import open_study
 from search_results import descent, hopeless, searched
@@ -182,6 +183,10 @@ def test_a_space_as_it_is_typed() -> None:
         (["find", "digits", "Cosine(1)", "--data", "."], "task 'digits' reads no data from a folder"),
         (["tune", "cifar10", "--data", "no/such/folder"], "there is no folder no/such/folder"),
         (["find", "digits", "Cosine(1)", "--budget", "0"], "budget must be > 0"),
+        (
+            ["tune", "digits", "--hours", "1", "--resume", "--workers", "1"],
+            "a search by hours goes on in the study that is named: give --study NAME",
+        ),
         (["find", "digits", "Cosine(1)", "--setting", "momentum"], "--setting takes NAME=VALUE"),
         (["find", "digits", "Cosine(1)", "--setting", "a=1", "--setting", "a=2"], "--setting gives a twice"),
         (["find", "digits", "Cosine(1)", "--setting", "lr=1"], "Policy.settings must not have the key 'lr'"),
@@ -359,6 +364,29 @@ def test_an_interrupted_search_is_exit_code_130_and_is_kept(tmp_path: Path) -> N
     assert load_traces(tmp_path / "runs.traces") == list(result.traces)
     assert (tmp_path / "r.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert written(err).splitlines() == [f"traces: {tmp_path / 'runs.traces'}", f"report: {tmp_path / 'r.html'}"]
+
+
+def test_ctrl_c_comes_too_late_when_the_answer_is_being_said() -> None:
+    class Pressed(io.StringIO):
+        def write(self, text: str) -> int:
+            os.kill(os.getpid(), signal.SIGINT)
+            return super().write(text)
+
+    out, err = Console(file=Pressed(), width=140), consoles()[1]
+    before = signal.getsignal(signal.SIGINT)
+    assert tuning._searched(lambda watch: searched(), task_named("digits"), 1.0, None, out, err, tuning.Wanted()) == 0
+    assert answer(searched()) in written(out)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("broken", ["report", "save"])
+def test_the_answer_is_said_even_where_it_cannot_be_written(broken: str, tmp_path: Path) -> None:
+    out, err = consoles()
+    result = searched()
+    where = {broken: tmp_path / "gone" / ("a.html" if broken == "report" else "a.traces")}
+    with pytest.raises((OSError, LearnrateError)):
+        tuning.told(result, out, err, tuning.Wanted(**where))
+    assert written(out).startswith(answer(result) + "\n")
 
 
 # --- range-test ------------------------------------------------------------------------------------------------------

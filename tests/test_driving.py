@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
+import signal
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -337,6 +340,54 @@ def test_an_interrupted_search_ends_with_what_it_was_told(error: type[BaseExcept
     assert len(book.released) == 1
 
 
+def test_ctrl_c_while_the_search_itself_computes_waits_for_its_next_question() -> None:
+    def thinking() -> Search[str]:
+        try:
+            yield [ask(0.1)]
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)
+            yield [ask(0.2)]
+        except Interrupted:
+            return "what it knows"
+        return "all"
+
+    counted = Counted()
+    before = signal.getsignal(signal.SIGINT)
+    with Local(counted.task) as engine:
+        driver = Driver(engine)
+        assert driver.drive(thinking()) == "what it knows"
+    assert driver.progress.interrupted
+    assert counted.begun == 1
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_second_ctrl_c_ends_a_search_that_does_not_come_to_an_end() -> None:
+    def stuck() -> Search[None]:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)
+        yield []
+
+    with Local(Counted().task) as engine, pytest.raises(KeyboardInterrupt):
+        Driver(engine).drive(stuck())
+
+
+def test_a_search_ends_with_what_it_knows_when_its_time_is_up() -> None:
+    def patient() -> Search[int]:
+        told = 0
+        try:
+            for rate in (0.1, 0.2, 0.3):
+                told += len((yield [ask(rate)]))
+        except Interrupted:
+            return told
+        return -1
+
+    with Local(Counted().task) as engine:
+        driver = Driver(engine, deadline=time.monotonic() - 1)
+        assert driver.drive(patient()) == 0
+    assert (driver.progress.late, driver.progress.interrupted) == (True, False)
+
+
 def test_a_claim_that_waits_for_its_trunk_is_given_back_too() -> None:
     counted = Counted()
     wanted = wsd(counted.task).ask(0.1, 80)
@@ -498,7 +549,16 @@ def test_an_error_that_says_that_numbers_blew_up_is_a_divergence(error: Exceptio
     assert [line.state for line in driver.progress.lines] == ["finished", "diverged"]
 
 
-@pytest.mark.parametrize("text", ["information is missing", "no such banana", "the infrastructure is down"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "information is missing",
+        "no such banana",
+        "the infrastructure is down",
+        "nan.csv not found",
+        "cannot open /data/inf/a.csv",
+    ],
+)
 def test_an_error_about_something_else_is_none(text: str) -> None:
     with Local(made(broken(RuntimeError(text)))) as engine, pytest.raises(TaskError, match=text):
         Driver(engine).drive(search([ask(updates=50)]))

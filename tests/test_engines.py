@@ -21,12 +21,14 @@ from learnrate.finder import engine as engines
 from learnrate.finder.asking import Answers, Ask
 from learnrate.finder.driving import Driver
 from learnrate.finder.engine import Engine, Local, Report
+from learnrate.finder.keeping import Drawer
 from learnrate.policy import Policy
 from learnrate.runs import Run, Task, task
 from learnrate.schedules import Constant, Function, Linear
 from learnrate.tasks import find
 from learnrate.trace import Trace
 from learnrate.tuner.processes import Processes
+from learnrate.tuner.serving import Folder
 
 TASKS = """
 import os
@@ -58,6 +60,10 @@ def moved(policy, seed, t, x):
         os._exit(3)
     if policy.optimizer == "hungry" and t == 3:
         np.zeros((10**7, 10**8))
+    if policy.optimizer == "forks" and t == 3:
+        child = os.fork()
+        if child:
+            Path(f"{__file__}.child").write_text(str(child))
     if policy.optimizer == "extra":
         raise MissingExtra("optuna", "tune")
     if policy.optimizer == "prints":
@@ -604,3 +610,22 @@ def test_a_worker_for_every_core_unless_told_otherwise(file: Path) -> None:
     assert engine.forks
     assert not Processes(find(f"{file}:plain")).forks
     assert not workers(), "they are started when they are needed"
+
+
+def test_a_process_that_a_task_forks_does_not_stay(own: Path) -> None:
+    """It goes on in the loop of the task, and then has nobody to listen to."""
+    with Processes(find(f"{own}:plain"), 1) as engine:
+        engine.start(0, ask(under("forks")))
+        assert shown(until(engine, 0)[0]).ended == "finished"
+        child = int(Path(f"{own}.child").read_text(encoding="utf-8"))
+    gone([child])
+
+
+def test_a_snapshot_is_not_read_to_see_whether_it_is_there(tmp_path: Path) -> None:
+    for shelf in (Drawer(), Folder(tmp_path)):
+        assert not shelf.has((1, 1))
+        shelf.put((1, 1), Run(find("digits"), Policy("sgd", 0.1)).snapshot())
+        assert shelf.has((1, 1))
+        assert not shelf.has((1, 2))
+    Folder(tmp_path).file((1, 1)).write_bytes(b"no longer whole")
+    assert Folder(tmp_path).has((1, 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import pickle
+import sys
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -290,6 +291,40 @@ def test_a_schedule_that_raises_ends_the_run_and_nothing_is_lost() -> None:
     np.testing.assert_array_equal(trace.rate, [0.1, 0.1, math.nan])
     assert len(trace.loss) == 3
     assert Trace.from_json(trace.to_json()).error == trace.error
+
+
+def test_a_task_that_would_end_the_process_has_failed() -> None:
+    def body(seed: int) -> Iterator[Any]:
+        try:
+            yield LOSS
+            sys.exit(0)
+        finally:
+            sys.exit("bye")
+
+    trace = run(made(body), FIXED)
+    assert (trace.ended, trace.error) == ("failed", "SystemExit: bye")
+    with Run(made(body), FIXED) as begun:
+        begun.advance(1)
+    assert (begun.ended, begun.error) == ("failed", "SystemExit: bye")
+
+
+def test_a_task_that_only_evaluates_any_more_comes_to_an_end() -> None:
+    def endless(seed: int) -> Iterator[Any]:
+        yield LOSS
+        while True:
+            yield LEFT
+
+    trace = run(made(endless, updates=1), FIXED)
+    assert (trace.ended, trace.objective, len(trace.evaluations["update"])) == ("finished", 0.5, 3)
+    with pytest.raises(TaskError, match="yielded 1000 evaluations in a row after 1 update; make the next update"):
+        run(made(endless, updates=2), FIXED)
+
+    def never(seed: int) -> Iterator[Any]:
+        while True:
+            yield LEFT
+
+    with pytest.raises(TaskError, match="1000 evaluations in a row before its first update"):
+        run(made(never), FIXED)
 
 
 def test_an_exception_before_the_first_update_is_recorded_too() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import pickle
 import subprocess
 import sys
+import threading
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -262,6 +265,17 @@ def test_a_snapshot_that_fails_says_why() -> None:
         Run(broken, HELD).advance(2).snapshot()
 
 
+def test_a_snapshot_that_cannot_be_copied_is_refused() -> None:
+    @task(updates=9, objective="left")
+    def locked(policy: Policy, seed: int, updates: int, snapshot: Any = None) -> Loop:
+        while True:
+            if (yield {"loss": 1.0}) == "snapshot":
+                yield {"snapshot": {"lock": threading.Lock()}}
+
+    with pytest.raises(TaskError, match=r"'locked' gave a snapshot that cannot be copied \(TypeError.*leave out"):
+        Run(locked, HELD).advance(2).snapshot()
+
+
 def test_a_snapshot_nobody_asked_for_is_refused() -> None:
     @task(updates=9, objective="left")
     def eager(policy: Policy, seed: int, updates: int, snapshot: Any = None) -> Loop:
@@ -384,6 +398,19 @@ def test_nothing_in_a_file_is_executed(tmp_path: Path) -> None:
     for content in (pickle.dumps(Trap()), (tmp_path / "trap").read_bytes()):
         with pytest.raises(TraceFileError, match="its state is not what learnrate writes"):
             Snapshot.load(forged(path, kind="torch", state=content))
+
+
+@pytest.mark.parametrize(
+    "program", [b"\x80\x02R.", b"\x80\x02N]b.", b"\x80\x02\x85.", b"\x80\x02I99999999999999999999999\n0."]
+)
+def test_a_state_that_cannot_be_unpickled_is_refused_whatever_torch_says(program: bytes) -> None:
+    states = pytest.importorskip("learnrate.torch.states")
+    with zipfile.ZipFile(content := io.BytesIO(), "w") as archive:
+        archive.writestr("archive/data.pkl", program)
+        archive.writestr("archive/version", "3\n")
+        archive.writestr("archive/byteorder", "little")
+    with pytest.raises(TraceFileError, match="is not what learnrate writes"):
+        states.read(content.getvalue())
 
 
 def test_what_a_file_cannot_hold_is_named_when_it_is_written(tmp_path: Path) -> None:

@@ -10,11 +10,13 @@ import os
 import shutil
 import sqlite3
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
 import pytest
+import sqlalchemy
 from optuna.trial import TrialState
 
 import study_worker
@@ -80,6 +82,35 @@ def test_studies_of_other_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(StudyError, match="'own' .* was not made by learnrate"):
         opened(storage, "own")
     assert [summary.name for summary in list_studies(storage)] == ["a"]
+
+
+def test_one_study_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
+    storage = tmp_path / "a.db"
+    with opened(storage) as there:
+        answer(there, ask())
+    for name, attrs in (("newer", {"learnrate_format": 2, "question": ["other"]}), ("old", {"learnrate_format": 0})):
+        theirs = optuna.create_study(study_name=name, storage=f"sqlite:///{storage}")
+        for key, value in attrs.items():
+            theirs.set_user_attr(key, value)
+    assert [summary.name for summary in list_studies(storage)] == ["a"]
+
+
+def test_what_a_newer_version_says_of_a_run_is_passed_over(tmp_path: Path) -> None:
+    with opened(tmp_path / "a.db") as there:
+        assert there.claim(ask())
+        (line,) = [trial for trial in trials(tmp_path / "a.db") if trial.state == TrialState.RUNNING]
+        owner, key = line.user_attrs["owner"]["token"], line.user_attrs["key"]
+        sign = {"at": time.time(), "runs": {key: {"t": 3, "mood": "good"}}}
+        there._opened.storage.set_study_system_attr(there._study, studies.LIVE + owner, sign)
+        assert [live.t for live in list_studies(tmp_path / "a.db")[0].running] == [3]
+
+
+@pytest.mark.parametrize("name", ["", " ", "a/b", "a\\b"])
+def test_a_name_that_is_no_name_of_a_page_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="give one without /"):
+        opened(tmp_path / "a.db", name)
+    with open_study(tmp_path / "a.db", None, {**QUESTION, "task": "my/own task"}) as there:
+        assert there.name.startswith("my-own-task-20")
 
 
 def test_a_study_that_was_not_made_completely_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,6 +276,49 @@ def test_a_read_only_file(log: bool, tmp_path: Path) -> None:
         keeper.close()
 
 
+@pytest.mark.parametrize("name", ["a?b.db", "a#b.db", "a%20b.db", "a {b}&c.db", "a+b.db"])
+def test_a_path_is_a_path_whatever_signs_are_in_it(name: str, tmp_path: Path) -> None:
+    with opened(tmp_path / name) as there:
+        answer(there, ask())
+    assert {path.name.removesuffix("-wal").removesuffix("-shm") for path in tmp_path.iterdir()} == {name}
+    assert list_studies(tmp_path / name)[0].finished == 1
+    for wal in (False, True):
+        if wal:
+            (tmp_path / f"{name}-wal").touch()
+        try:
+            kept = storages.Opened(storages._none(), name)
+            uri, query = storages._read_only(tmp_path / name, kept)
+            engine = sqlalchemy.create_engine(storages._url(uri, query))
+            with engine.connect() as connection:
+                assert connection.exec_driver_sql("SELECT study_name FROM studies").scalar() == "a"
+            engine.dispose()
+        finally:
+            kept.close()
+
+
+def test_a_file_that_is_written_while_it_is_copied_is_copied_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, copyfile, copied = tmp_path / "a.db", shutil.copyfile, []
+    path.write_bytes(b"old")
+    path.with_name("a.db-wal").write_bytes(b"old")
+
+    def disturbed(source: Path, target: Path) -> Path:
+        copied.append(source.name)
+        copyfile(source, target)
+        if len(copied) == 1:
+            for each in (path, path.with_name("a.db-wal")):
+                each.write_bytes(b"newer")
+        return target
+
+    monkeypatch.setattr(storages.shutil, "copyfile", disturbed)
+    kept = storages.Opened(storages._none(), "a")
+    storages._read_only(path, kept)
+    assert kept.folder is not None
+    assert {copy.read_bytes() for copy in Path(kept.folder.name).iterdir()} == {b"newer"}
+    kept.close()
+
+
 def test_files_that_hold_something_else(tmp_path: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_text("these are notes, and no database", encoding="utf-8")
@@ -293,6 +367,11 @@ def test_a_server_that_is_not_there_is_told_without_the_password(monkeypatch: py
     monkeypatch.setitem(sys.modules, "psycopg2", None)
     with pytest.raises(MissingExtra, match=r"learnrate\[postgres\]"):
         opened("postgresql://me@127.0.0.1:9/there")
+
+
+def test_a_password_is_hidden_wherever_it_is_in_a_url() -> None:
+    hidden = storages.hidden("postgresql://me:secret@host/there?sslmode=on&sslpassword=secret&password=secret")
+    assert hidden == "postgresql://me:***@host/there?sslmode=on&sslpassword=***&password=***"
 
 
 def test_optuna_stays_as_talkative_as_it_was(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

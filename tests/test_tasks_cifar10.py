@@ -20,10 +20,11 @@ import pytest
 
 from learnrate.errors import TaskError, UsageError
 from learnrate.policy import Policy
-from learnrate.runs import Run, check_pairing, run
+from learnrate.runs import Run, check_pairing, run, task
 from learnrate.schedules import Linear
 from learnrate.tasks import cifar10_files as files
 from learnrate.tasks import find
+from learnrate.tuner.places import Place
 
 torch = pytest.importorskip("torch", reason="the task trains with torch")
 
@@ -407,6 +408,14 @@ def test_a_pickled_task_holds_its_folder_and_no_images(original: Path) -> None:
     wanted = {field.name for field in dataclasses.fields(task)} - {"function"}
     assert {name: getattr(back, name) for name in wanted} == {name: getattr(task, name) for name in wanted}
     assert str(original) not in repr(task.meta)
+
+
+def test_a_worker_process_makes_it_from_its_folder(original: Path) -> None:
+    place = Place.of(module.cifar10(original, updates=17, device="cpu"))
+    with pytest.raises(UsageError, match="no name at the top of a module"):
+        Place.of(task(3, "left")(lambda policy, seed: iter(())))
+    found = pickle.loads(pickle.dumps(place)).find()
+    assert (found.name, found.updates) == ("cifar10", 17)
 
 
 def test_the_gpu_is_taken_where_there_is_one(original: Path, monkeypatch: pytest.MonkeyPatch) -> None:

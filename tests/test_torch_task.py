@@ -136,6 +136,88 @@ def test_runs_side_by_side_do_not_mix() -> None:
         assert [live.trace() for live in both] == alone
 
 
+def test_runs_side_by_side_have_workers_of_their_own() -> None:
+    """A loader with persistent workers has one iterator, which a second run would begin again."""
+    loader = DataLoader(
+        TensorDataset(X, Y), 16, shuffle=True, num_workers=1, persistent_workers=True, multiprocessing_context="fork"
+    )
+    task = made(batches=loader, updates=10)
+    alone = [run(task, SGD, seed=seed) for seed in (0, 1)]
+    with Run(task, SGD, 0) as one, Run(task, SGD, 1) as other:
+        one.advance(4)
+        other.advance(3)
+        assert [one.advance().trace(), other.advance().trace()] == alone
+
+
+def test_a_criterion_that_remembers_belongs_to_its_run(tmp_path: Path) -> None:
+    class Smoothed(nn.CrossEntropyLoss):
+        mean: torch.Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("mean", torch.ones(()))
+
+        def forward(self, given: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+            loss = super().forward(given, target)
+            self.mean.mul_(0.9).add_(0.1 * loss.detach())
+            return loss / self.mean
+
+    task = made(loss=Smoothed(), name="smoothed")
+    whole = run(task, SGD)
+    assert run(task, SGD) == whole
+    with Run(task, SGD) as trunk:
+        trunk.advance(9).snapshot().save(tmp_path / "a")
+    assert run(task, SGD, snapshot=Snapshot.load(tmp_path / "a")) == whole
+
+
+def test_a_criterion_that_learns_has_to_be_a_part_of_the_model() -> None:
+    class Scaled(nn.CrossEntropyLoss):
+        def __init__(self) -> None:
+            super().__init__()
+            self.factor = nn.Parameter(torch.ones(()))
+
+    loss = Scaled()
+    task = made(loss=loss, params=lambda model: [*model.parameters(), *loss.parameters()])
+    assert "make them a part of the model" in str(run(task, SGD).error)
+
+
+def test_a_model_that_comes_in_eval_mode_is_trained() -> None:
+    trained = run(made(), SGD).loss.tolist()
+    assert run(made(model=lambda: net().eval()), SGD).loss.tolist() == trained
+    frozen = run(made(model=lambda: nn.Sequential(*(each.eval() for each in net()))), SGD)
+    assert frozen.loss.tolist() != trained, "parts keep the mode they were given"
+
+
+def test_a_buffer_without_a_value_gets_one_from_the_snapshot() -> None:
+    class Late(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(6, 2)
+            self.register_buffer("centre", None)
+            self.register_buffer("hidden", None, persistent=False)
+
+        def forward(self, given: torch.Tensor) -> torch.Tensor:
+            if self.centre is None or self.hidden is None:
+                self.centre, self.hidden = given.mean(dim=0), given.std(dim=0)
+            return super().forward((given - self.centre) / self.hidden)
+
+    task = made(model=Late, name="late")
+    whole = run(task, SGD)
+    assert whole.ended == "finished", whole.error
+    with Run(task, SGD) as trunk:
+        assert run(task, SGD, snapshot=trunk.advance(9).snapshot()) == whole
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="draws weights on a GPU")
+def test_weights_drawn_on_a_gpu_come_from_the_seed() -> None:
+    task = made(model=lambda: nn.Linear(6, 2, device="cuda"), batches=lambda seed: [(X.cuda(), Y.cuda())],
+                evaluate=lambda model: {"val_loss": functional.cross_entropy(model(X.cuda()), Y.cuda())})  # fmt: skip
+    first = run(task, SGD, seed=1)
+    assert first.ended == "finished", first.error
+    torch.rand(3, device="cuda")
+    assert run(task, SGD, seed=1).loss[0] == first.loss[0]
+    assert run(task, SGD, seed=2).loss[0] != first.loss[0]
+
+
 def test_asking_for_evaluations_and_snapshots_changes_nothing() -> None:
     """Also when the evaluation draws random numbers, which are the same at every evaluation."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from learnrate.finder.rates import find
 from learnrate.runs import Task, run, task
 from learnrate.schedules import WSD, Constant, Cosine, Linear
 from learnrate.tasks import find as task_named
-from learnrate.tuner import Space, load_result, tune
+from learnrate.tuner import Space, load_result, tune, tuning
 from learnrate.tuner.processes import Processes
 from tune_worker import ALONE, EVALUATED, FORKED, MADE, SPACE, names, plain, planted, quick
 
@@ -294,20 +295,46 @@ def test_the_result_is_plain_data() -> None:
     compile(result.code(), "code", "exec")
 
 
-def test_hours_are_turned_into_a_budget(storage: str) -> None:
-    result = quick(budget=None, hours=1e-5, space=ALONE)  # type: ignore[arg-type]
-    assert 0 < result.budget < math.inf
-    longer = quick(budget=None, hours=4e-5, space=ALONE)  # type: ignore[arg-type]
-    assert longer.budget > result.budget
-    kept = tune(plain, space=ALONE, hours=1e-5, storage=storage, study="timed")
-    assert kept.budget > 0
-    again = tune(plain, space=ALONE, hours=1e-5, storage=storage, study="timed", resume=True)
+def test_hours_are_turned_into_a_budget(storage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    short, long = (tuning._affordable(plain, ALONE, 0, hours, 1) for hours in (1e-4, 1e-3))
+    assert 0 < short < long < math.inf
+    bought = iter([0.9, 1.7])
+    monkeypatch.setattr(tuning, "_affordable", lambda *given: next(bought))
+    kept = tune(plain, space=ALONE, hours=1, storage=storage, study="timed")
+    assert kept.budget == 0.9
+    again = tune(plain, space=ALONE, hours=1, storage=storage, study="timed", resume=True)
     assert again == kept, "what the hours buy is timed once"
     assert load_result(storage, "timed") == kept
-    with pytest.raises(StudyError, match="was asked something else: hours was 1e-05, now 3e-05"):
-        tune(plain, space=ALONE, hours=3e-5, storage=storage, study="timed", resume=True)
+    with pytest.raises(StudyError, match=r"was asked something else: hours was 1\.0, now 3\.0"):
+        tune(plain, space=ALONE, hours=3, storage=storage, study="timed", resume=True)
     with pytest.raises(ParameterError, match="goes on in the study that is named"):
-        tune(plain, space=ALONE, hours=3e-5, storage=storage, resume=True)
+        tune(plain, space=ALONE, hours=3, storage=storage, resume=True)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_when_the_hours_are_over_it_says_what_it_knows(
+    kept: bool, storage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "_affordable", lambda *given: 50.0)
+    result = tune(plain, space=ALONE, hours=1e-6, storage=storage if kept else False)
+    assert [finding.name for finding in result.findings][-1] == "time is up"
+    assert not result.interrupted
+    assert result.updates < 25 * plain.updates
+
+
+def test_evaluations_are_a_part_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+
+    @task(updates=100, objective="left", evaluation=80)
+    def dear(policy: lr.Policy, seed: int, updates: int) -> Any:
+        for t in range(updates):
+            now[0] += 1
+            if (yield {"loss": 1.0 / (t + 1)}) == "evaluate":
+                now[0] += 80
+                yield {"left": 1.0}
+
+    assert tuning._affordable(dear, ALONE, 0, 100 / 3600, 1) == 1.0, "100 seconds are 100 updates of a second"
 
 
 # -- what is refused

@@ -24,6 +24,7 @@ from learnrate.finder.driving import Progress
 from learnrate.runs import Task, task
 from learnrate.schedules import Constant, Cosine, Function, Linear
 from learnrate.tuner import Space, list_studies, load_result, tune
+from learnrate.tuner.studies import open_study
 from tune_worker import ALONE, EVALUATED, FORKED, MADE, SPACE, names, plain, planted, quick
 
 FULL = planted.updates
@@ -271,3 +272,9 @@ def test_a_schedule_that_cannot_be_written_down_is_tuned_but_not_kept(storage: s
     assert quick(space=Space(optimizer="sgd", schedule=own), budget=0.5).curve
     with pytest.raises(LearnrateError, match="storage=False"):
         tune(planted, 0.5, Space(optimizer="sgd", schedule=own), storage=storage)
+
+
+def test_a_study_of_another_search_is_told_so(tmp_path: Path) -> None:
+    open_study(tmp_path / "a.db", "a", {"task": "t", "updates": 9, "objective": "x", "mode": "min"}).close()
+    with pytest.raises(StudyError, match="is no search of tune: its question has no evaluation, space, budget, seed"):
+        load_result(tmp_path / "a.db", "a")

@@ -431,3 +431,11 @@ def draw(cls: type[Declared], rng: random.Random, attempts: int = 200) -> Any:
         except ParameterError:
             continue
     raise ParameterError(f"no legal {cls.__name__} in {attempts} draws; narrow the spans of its parameters")
+
+
+def checked(name: str, value: Any, rule: Number) -> Any:
+    """A value that keeps its rule, or `ParameterError`."""
+    try:
+        return rule.read(value)
+    except ValueError as broken:
+        raise ParameterError(f"{name} must {broken}") from None

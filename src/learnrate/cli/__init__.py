@@ -55,6 +55,7 @@ class Edge(TyperGroup):
 _TYPED = {
     "bind it with .over(total)": "say how long the run is: --updates N",
     "say how long the run is: updates=...": "say how long the run is: --updates N",
+    "the study that is named: give study=...": "the study that is named: give --study NAME",
 }
 """How the command line says what the library says for Python."""
 

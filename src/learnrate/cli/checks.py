@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,8 +35,8 @@ def task(reference: str, data: Path | None = None) -> Task:
             return find(reference, data)
     except SystemExit as left:
         raise TaskError(f"{path or reference} cannot be imported: it ended with SystemExit({left.code!r})") from None
-    finally:  # its folder is for the workers, once they have loaded what they need: it may hold a json.py
-        sys.path[:] = known
+    finally:  # its folder comes last: the task may import from it while it runs, and a json.py there hides nothing
+        sys.path[:] = known + [folder for folder in sys.path if folder not in known]
 
 
 def files(page: Path | None, traces: Path | None) -> None:
@@ -51,8 +53,20 @@ def files(page: Path | None, traces: Path | None) -> None:
             raise UsageError(f"cannot write {path}: it is not a regular file; give the name of a file")
         if not target.parent.is_dir():
             raise UsageError(f"cannot write {path}: there is no folder {path.absolute().parent}")
+        _try(path, target)
     if page:
         report.check_plotly()
+
+
+def _try(path: Path, target: Path) -> None:
+    """Write beside the target, which is replaced as a whole when its time comes."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", suffix=".try"):
+            pass
+        if target.exists() and not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror} ({target.parent}); give another file") from None
 
 
 def policies(reference: str, task: Task, named: Mapping[str, Policy], updates: int) -> None:

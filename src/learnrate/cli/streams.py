@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,7 +34,8 @@ def lay(out: Console, table: Table) -> None:
 @contextlib.contextmanager
 def aside() -> Iterator[None]:
     """In here, standard output goes to standard error; also what is written past Python."""
-    sys.stdout.flush()
+    if sys.stdout is not None:  # a process may be started without one
+        sys.stdout.flush()
     try:
         kept = os.dup(STDOUT)
         os.dup2(STDERR, STDOUT)
@@ -46,6 +48,19 @@ def aside() -> Iterator[None]:
         if kept >= 0:
             os.dup2(kept, STDOUT)
             os.close(kept)
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """In here Ctrl-C is not heard: all runs are made, and what they have shown is being said."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def end_with_the_reader() -> None:

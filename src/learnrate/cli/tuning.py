@@ -28,7 +28,7 @@ from ..trace import save_traces
 from . import checks, text
 from .contest import workers as default_workers
 from .live import Watch, watching
-from .streams import aside, lay, say, write_json
+from .streams import aside, lay, say, undisturbed, write_json
 
 if TYPE_CHECKING:
     from ..finder.sweep import RangeTest
@@ -140,10 +140,12 @@ def _searched(
         result = begin(watch)
     if result.interrupted:
         say(err, f"interrupted: {len(result.curve)} runs were made" + (" and are kept" if result.study else ""))
-    code = told(result, out, err, wanted)
-    if result.study:
-        say(err, f"study: {result.study}; to see it again: {_reporting(result.study, storage)}")
-    return code
+    try:
+        with undisturbed():
+            return told(result, out, err, wanted)
+    finally:
+        if result.study:
+            say(err, f"study: {result.study}; to see it again: {_reporting(result.study, storage)}")
 
 
 def _reporting(study: str, storage: str | None) -> str:
@@ -153,20 +155,30 @@ def _reporting(study: str, storage: str | None) -> str:
 
 
 def told(result: Result, out: Console, err: Console, wanted: Wanted) -> int:
-    """Write the files, say the answer, and return the exit code."""
-    if wanted.save:
-        save_traces(wanted.save, result.traces)
-        say(err, f"traces: {wanted.save}")
-    if wanted.report:  # before the answer, whose reader may leave early
-        result.report(wanted.report)
-        say(err, f"report: {wanted.report}")
+    """Write the files, say the answer, and return the exit code; the answer is said whatever becomes of the files."""
+    failed = None
+    try:  # before the answer, whose reader may leave early
+        _write(result, err, wanted)
+    except Exception as error:
+        failed = error
     if wanted.as_json:
         write_json(out, result.to_json())
     else:
         show(result, out)
+    if failed is not None:
+        raise failed
     if result.interrupted:
         return INTERRUPTED
     return FINE if result.sure else NO
+
+
+def _write(result: Result, err: Console, wanted: Wanted) -> None:
+    if wanted.save:
+        save_traces(wanted.save, result.traces)
+        say(err, f"traces: {wanted.save}")
+    if wanted.report:
+        result.report(wanted.report)
+        say(err, f"report: {wanted.report}")
 
 
 def show(result: Result, out: Console) -> None:

@@ -6,9 +6,13 @@ refuses what makes a search meaningless: a task that fails, ends early or ignore
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import re
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
@@ -20,8 +24,12 @@ from .engine import Engine, Report
 
 R = TypeVar("R")
 _PATIENCE = 1.0  # seconds between two looks at what other processes have finished
-_BLOWN_UP = re.compile(
-    r"^(FloatingPoint|Overflow|ZeroDivision)Error\b|\b(nans?|infs?|infinit(e|y)|no[nt][- ]?finite|overflow)\b",
+_ARITHMETIC = re.compile(r"^(FloatingPoint|Overflow|ZeroDivision|Arithmetic)Error\b")
+_ELSEWHERE = re.compile(r"^(\w*(NotFound|Import|Key|Name|Attribute|Permission|IO|OS)Error|Is\w+|Not\w+)\b")
+_NOT_FINITE = re.compile(r"\b(nans?|infs?|infinit(e|y)|no[nt][- ]?finite|overflow)\b", re.IGNORECASE)
+_NUMBERS = re.compile(
+    r"\b(loss(es)?|grad(ient)?s?|values?|tensors?|arrays?|inputs?|outputs?|weights?|parameters?|logits|norms?|floats?"
+    r"|convert(ed)?|function|probabilit(y|ies)|predictions?|results?|matri(x|ces)|encountered)\b",
     re.IGNORECASE,
 )
 
@@ -70,18 +78,32 @@ class Progress:
     cost: float = 0.0
     answered: int = 0
     interrupted: bool = False
+    late: bool = False
+
+
+class _Late(Interrupted):
+    """The time is up."""
 
 
 class Driver:
-    """Answers asks with an engine. `memory` keeps answers; `watch` is called whenever something is new."""
+    """Answers asks with an engine. `memory` keeps answers; `watch` is called whenever something is new.
+
+    After the `deadline` (of `time.monotonic`) nothing is waited for: the search ends with what it knows.
+    """
 
     def __init__(
-        self, engine: Engine, memory: Memory | None = None, watch: Callable[[Progress], None] | None = None
+        self,
+        engine: Engine,
+        memory: Memory | None = None,
+        watch: Callable[[Progress], None] | None = None,
+        deadline: float = math.inf,
     ) -> None:
         self.engine = engine
         self.memory = memory
         self.progress = Progress()
         self._watch = watch or (lambda progress: None)
+        self._deadline = deadline
+        self._stopped = False  # Ctrl-C was heard while the search computed
         self._paused: dict[tuple[Any, ...], Line] = {}
         self._trunks: dict[tuple[Any, ...], float] = {}  # what a trunk has cost that no fork of it has paid yet
         self._ended: set[tuple[Any, ...]] = set()  # trunks that diverged or failed: nothing can be forked from them
@@ -93,22 +115,35 @@ class Driver:
         self._first: dict[int, Trace] = {}
 
     def drive(self, search: Search[R]) -> R:
-        """Run a search to its end and return its result; Ctrl-C makes it end with what it knows."""
+        """Run a search to its end and return its result; Ctrl-C, and the deadline, make it end with what it knows."""
         try:
-            asks = next(search)
+            asks = self._moved(next, search)
             while True:
                 try:
+                    if self._stopped:
+                        self._stopped = False
+                        raise KeyboardInterrupt
                     answers = self.answer(asks)
+                except _Late:
+                    self.progress.late = True
+                    asks = self._moved(search.throw, Interrupted())
                 except (KeyboardInterrupt, Interrupted):
                     self.progress.interrupted = True
-                    asks = search.throw(Interrupted())
+                    asks = self._moved(search.throw, Interrupted())
                 else:
-                    asks = search.send(answers)
+                    asks = self._moved(search.send, answers)
         except StopIteration as end:
             result: R = end.value
             return result
         finally:
             search.close()
+
+    def _moved(self, move: Callable[[Any], Asks], what: Any) -> Asks:
+        """What the search asks next; a Ctrl-C while it computes waits until then."""
+        with _waiting() as heard:
+            asks = move(what)
+        self._stopped = bool(heard)
+        return asks
 
     def answer(self, asks: Asks) -> Answers:
         """The answers to a list of asks, in its order; equal asks are answered by one run."""
@@ -123,6 +158,8 @@ class Driver:
                 for line, answer in self._heard(running, _PATIENCE):
                     found[line.ask] = answer
                 self._watch(self.progress)
+                if time.monotonic() > self._deadline:
+                    raise _Late
         except BaseException:
             self._abandon(running)
             raise
@@ -240,7 +277,7 @@ class Driver:
 
     def _answer(self, line: Line, report: Report, trace: Trace) -> Answer | None:
         """What a finished report answers; None for a trunk, which nobody asked for."""
-        if trace.ended == "failed" and _BLOWN_UP.search(trace.error or ""):  # how this task says it
+        if trace.ended == "failed" and blown_up(trace.error or ""):  # how this task says it
             trace = trace.replace(ended="diverged", objective=math.nan)
         line.state, line.trace = trace.ended, trace
         line.alive = trace.ended == "paused"
@@ -332,6 +369,42 @@ _NO_FAILURE = (
     "yield an infinite loss there, which counts as diverged"
 )
 _NO_END = "a search needs runs of the length that it asks for: make as many updates as the horizon, whatever the seed"
+
+
+def blown_up(error: str) -> bool:
+    """Whether an error says that the numbers of training are no longer finite; "nan.csv not found" does not.
+
+    >>> [blown_up(text) for text in ("RuntimeError: loss is nan", "FileNotFoundError: no input nan.csv")]
+    [True, False]
+    """
+    if _ARITHMETIC.search(error):
+        return True
+    return bool(_NOT_FINITE.search(error) and _NUMBERS.search(error) and not _ELSEWHERE.search(error))
+
+
+@contextlib.contextmanager
+def _waiting() -> Iterator[list[int]]:
+    """In here, the first Ctrl-C is noted instead of raised; the second one is raised.
+
+    So it does not fall into a search that computes, which could not answer any more. It is the main thread that hears
+    it, and a person's own handler is left alone.
+    """
+    heard: list[int] = []
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield heard
+        return
+
+    def note(number: int, frame: Any) -> None:
+        if heard:
+            signal.default_int_handler(number, frame)
+        heard.append(number)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield heard
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _whose(trace: Trace) -> str:

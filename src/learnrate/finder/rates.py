@@ -11,7 +11,7 @@ from ..findings import Finding
 from ..policy import Policy
 from ..runs import Task
 from ..schedule import Schedule
-from ..spec import Number, shorten
+from ..spec import Number, checked, shorten
 from .asking import Log, Search, logged
 from .conclusion import Conclusion, conclude
 from .driving import Driver, Progress
@@ -39,13 +39,14 @@ def find(
 ) -> Result:
     """The rate at which this task, under this schedule, ends best.
 
-    It makes short runs over a wide range of rates, longer ones where the best is believed to be, all of one seed
-    paired, and reads them with a model of loss against log rate. `schedule` has its peak at 1, so that the rate found
-    is what it is multiplied by. `budget` is in full runs of the task; all of it may be spent. `rate` is the range to
-    search, by default a wide one for the optimizer; a best rate at its edge widens it. `settings` are the optimizer's
-    others (SGD gets momentum 0.9 unless told otherwise), `groups` multiply the rate of named groups of parameters.
-    Runs are of seeds `seed`, `seed` + 1, ...; the same call gives the same result. The task decides what a model starts
-    as: one that loads trained weights is searched as it is, and may want a rate a hundred times lower.
+    It makes short runs, from the optimizer's usual rate up and down until worse ones stand on either side of the best,
+    then longer ones where the best is believed to be, all of one seed paired, and reads them with a model of loss
+    against log rate. A second valley far from the first is not looked for. `schedule` has its peak at 1, so that the
+    rate found is what it is multiplied by. `budget` is in full runs of the task; all of it may be spent. `rate` is the
+    range to search, by default a wide one for the optimizer; a best rate at its edge widens it. `settings` are the
+    optimizer's others (SGD gets momentum 0.9 unless told otherwise), `groups` multiply the rate of named groups of
+    parameters. Runs are of seeds `seed`, `seed` + 1, ...; the same call gives the same result. The task decides what a
+    model starts as: one that loads trained weights is searched as it is, and may want a rate a hundred times lower.
 
     The result says how sure it is: `interval` holds the best rate with 90 % probability, and `findings` say when there
     is no answer ("edge of range", "nothing learnt", "every run diverged"), when there are many ("flat"), when more runs
@@ -71,7 +72,7 @@ def find(
     True
     """
     problem = _problem(task, schedule, optimizer, rate, settings, groups, seed)
-    budget = _checked("budget", budget, _BUDGET)
+    budget = checked("budget", budget, _BUDGET)
     log: Log = []
     with Local(task) as engine:
         driver = Driver(engine, watch=watch)
@@ -104,7 +105,7 @@ def _problem(
         low, high = _range(rate)
         usual = usual if low <= usual <= high else math.sqrt(low * high)
     kept = dict(usual_settings(optimizer)) | _mapping("settings", settings)
-    number = _checked("seed", seed, _SEED)
+    number = checked("seed", seed, _SEED)
     return Problem(task, schedule, optimizer, low, high, usual, kept, _mapping("groups", groups), number, str(schedule))
 
 
@@ -115,16 +116,13 @@ def assemble(
     *,
     budget: float,
     interrupted: bool,
+    late: bool = False,
     runner_ups: Sequence[RunnerUp] = (),
     more: str = "",
     study: str | None = None,
 ) -> Result:
     """The result of a search: what it concluded, and every run it made."""
     task = problem.task
-    findings = list(conclusion.findings)
-    if interrupted:
-        advice = "The search was stopped before its budget was spent; it says what it knew then."
-        findings.append(Finding("interrupted", "warning", {"runs": len(log)}, advice))
     return Result(
         policy=problem.policy(conclusion.rate).over(task.updates, **task.units),
         rate=conclusion.rate,
@@ -133,7 +131,7 @@ def assemble(
         objective_interval=conclusion.objective_interval,
         curve=tuple(_probe(problem, index, log) for index in range(len(log))),
         updates=sum(answer.cost for _, answer in log),
-        findings=tuple(findings),
+        findings=(*conclusion.findings, *_ended(len(log), interrupted, late)),
         traces=tuple(answer.trace for _, answer in log),
         task=task.name,
         name=task.objective,
@@ -149,6 +147,17 @@ def assemble(
         study=study,
         again=sum(answer.again for _, answer in log),
     )
+
+
+def _ended(runs: int, interrupted: bool, late: bool) -> list[Finding]:
+    """What is to be said of a search that did not spend its budget."""
+    if interrupted:
+        advice = "The search was stopped before its budget was spent; it says what it knew then."
+        return [Finding("interrupted", "warning", {"runs": runs}, advice)]
+    if late:
+        advice = "The hours were over before the budget that they were thought to buy; it says what it knew then."
+        return [Finding("time is up", "warning", {"runs": runs}, advice)]
+    return []
 
 
 def _probe(problem: Problem, index: int, log: Log) -> Probe:
@@ -184,14 +193,7 @@ def _mapping(name: str, value: Any) -> dict[str, Any]:
 def _range(rate: Any) -> tuple[float, float]:
     if not isinstance(rate, Sequence) or len(rate) != 2:
         raise ParameterError(f"rate must be a pair (low, high) of rates > 0, got {shorten(rate)}")
-    low, high = (float(_checked("rate", end, Number("", "", "", gt=0))) for end in rate)
+    low, high = (float(checked("rate", end, Number("", "", "", gt=0))) for end in rate)
     if not low < high:
         raise ParameterError(f"rate must be a pair with low < high, got {shorten(rate)}")
     return low, high
-
-
-def _checked(name: str, value: Any, rule: Number) -> Any:
-    try:
-        return rule.read(value)
-    except ValueError as broken:
-        raise ParameterError(f"{name} must {broken}") from None

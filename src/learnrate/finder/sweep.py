@@ -16,7 +16,7 @@ from ..policy import Policy, Setting
 from ..runs import Run, Task, run
 from ..schedule import Schedule
 from ..schedules import Geometric, Linear
-from ..spec import FrozenDict, Number, shorten
+from ..spec import FrozenDict, Number, checked, shorten
 from ..trace import Trace
 from .priors import rate_range
 from .rules import Fall, Reading, Smoothed, fall, suggest
@@ -124,8 +124,8 @@ def range_test(
     (0.132, 0.87)
     """
     lowest, highest = _range(rate_range(optimizer), low, high, rising)
-    planned = _checked("updates", updates, _UPDATES)
-    limit = math.inf if stop_above is None else _checked("stop_above", stop_above, _ABOVE)
+    planned = checked("updates", updates, _UPDATES)
+    limit = math.inf if stop_above is None else checked("stop_above", stop_above, _ABOVE)
     schedule = SHAPES[rising](lowest, highest, planned - 1)
     watch = _Watch(planned, limit, on_update)
     trace = run(task, Policy(optimizer, schedule, settings), seed, planned, on_update=watch)
@@ -237,19 +237,12 @@ def _range(usual: tuple[float, float, float], low: Any, high: Any, rising: Any) 
     if rising not in SHAPES:
         raise ParameterError(f"rising must be one of {', '.join(map(repr, SHAPES))}, got {shorten(rising)}")
     rule = Number("", "rate", "", gt=0) if rising == "exponential" else Number("", "rate", "", ge=0)
-    lowest = usual[0] if low is None else _checked("low", low, rule)
-    highest = usual[2] if high is None else _checked("high", high, rule)
+    lowest = usual[0] if low is None else checked("low", low, rule)
+    highest = usual[2] if high is None else checked("high", high, rule)
     if lowest >= highest:
         chosen = [f"{name}={value:g}" for name, value in (("low", lowest), ("high", highest))]
         raise ParameterError(f"low must be < high (rate), got {chosen[0]} and {chosen[1]}; give both")
     return lowest, highest
-
-
-def _checked(name: str, value: Any, rule: Number) -> Any:
-    try:
-        return rule.read(value)
-    except ValueError as broken:
-        raise ParameterError(f"{name} must {broken}") from None
 
 
 __all__ = ["RangeTest", "range_test", "read_range_test"]

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from ..errors import ParameterError, TaskError, UsageError
 from ..policy import Policy
-from ..spec import FrozenDict, Number, shorten
+from ..spec import FrozenDict, Number, checked, shorten
 from ..trace import plain
 
 Mode = Literal["min", "max"]
@@ -155,14 +155,6 @@ def task(
         return Task(function, name or function.__name__, length, objective, mode, cost, tuple(packages), about)
 
     return decorate
-
-
-def checked(name: str, value: Any, rule: Number) -> Any:
-    """A value that keeps its rule, or `ParameterError`."""
-    try:
-        return rule.read(value)
-    except ValueError as broken:
-        raise ParameterError(f"{name} must {broken}") from None
 
 
 def _check_signature(function: Any) -> None:

@@ -14,12 +14,18 @@ from typing import Any, NamedTuple, NoReturn, Self
 
 from ..errors import MissingExtra, TaskError, UsageError
 from ..policy import Policy
-from ..spec import Number, shorten
+from ..spec import Number, checked, shorten
 from ..trace import Ending, Trace
-from .contract import RESERVED, Loop, Task, checked
+from .contract import RESERVED, Loop, Task
 from .snapshot import Snapshot
 
 _EXAMPLE = '{"loss": 0.3} after an update, {"val_loss": 0.2} for an evaluation'
+_IN_A_ROW = 1000
+"""Evaluations without an update between them, from which a task is taken to do nothing else any more."""
+
+_REPEATS = 3
+"""Objectives after the last update, from which it is taken to have come to its end."""
+
 _LENGTH = Number("", "updates", "", ge=1, whole=True)
 _SEED = Number("", "", "", ge=0, whole=True)
 
@@ -218,7 +224,14 @@ class Run:
                 'takes a snapshot, so it must answer the request "snapshot" at every yield with {"snapshot": state}, '
                 f"got {shorten(got)}"
             )
-        return Snapshot(self.trace(), copy.deepcopy(got["snapshot"]))
+        try:
+            state = copy.deepcopy(got["snapshot"])
+        except Exception as error:
+            self._misused(
+                f"gave a snapshot that cannot be copied ({type(error).__name__}: {error}); its state must be plain "
+                "data, arrays and tensors: leave out generators, files, locks and modules"
+            )
+        return Snapshot(self.trace(), state)
 
     def fork(self, policy: Policy, updates: int | None = None) -> Run:
         """A new run that goes on from here under another policy, which must be the same for all updates made so far.
@@ -251,7 +264,7 @@ class Run:
         """At the horizon the evaluation is all that is left; what goes on from there has no update to give it after."""
         values = self._resume("evaluate")
         if values is not None and "loss" not in values:
-            self._evaluations.append((self.t, values))
+            self._record_evaluation(values)
             self._after_update = False
             self._watch(values)
         self._refuse_ended()
@@ -280,7 +293,7 @@ class Run:
             if self.ended is not None:
                 return
         else:
-            self._evaluations.append((self.t, values))
+            self._record_evaluation(values)
         self._after_update = "loss" in values
         self._watch(values)
         if self._after_update and self._on_update is not None:
@@ -290,15 +303,15 @@ class Run:
         """After the last update: evaluate, and let a task of this length come to its own end."""
         goes_on = not self.task.takes_updates and self.updates < self.task.updates
         request = "evaluate" if self._after_update else None
-        fresh = False
-        while self.ended is None and not (fresh and goes_on):
+        most, given = (1 if goes_on else _REPEATS), 0
+        while self.ended is None and given < most:
             values = self._resume(request)
             if values is None or "loss" in values:  # an update beyond the horizon is no part of the run
                 break
             request = None
-            self._evaluations.append((self.t, values))
+            self._record_evaluation(values)
             self._watch(values)
-            fresh = fresh or self.task.objective in values
+            given += self.task.objective in values
         if self.objective is None and self.ended in (None, "finished"):
             self._refuse_silence()
         self._end("finished")
@@ -327,7 +340,7 @@ class Run:
             raise
         except TaskError as broken:
             raise self._broken(broken) from None
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # whose sys.exit() would end the search, without an answer
             self.error = f"{type(error).__name__}: {error}"
             return self._end("failed")
         finally:
@@ -371,6 +384,12 @@ class Run:
         signals = {name: value for name, value in values.items() if name not in ("loss", "rate")} if others else {}
         self._made.append(_Update(rate, told, values["loss"], signals))
 
+    def _record_evaluation(self, values: dict[str, float]) -> None:
+        self._evaluations.append((self.t, values))
+        if len(self._evaluations) >= _IN_A_ROW and self._evaluations[-_IN_A_ROW][0] == self.t:
+            where = f"after {_count(self.t)}" if self.t else "before its first update"
+            self._misused(f"yielded {_IN_A_ROW} evaluations in a row {where}; make the next update, or return")
+
     def _scheduled(self) -> float:
         """What the schedule says here; a function of the user's that raises ends the run, and the rate is NaN."""
         try:
@@ -402,7 +421,7 @@ class Run:
         try:
             if loop is not None:
                 loop.close()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if self.error is None:
                 self.ended, self.error = "failed", f"{type(error).__name__}: {error}"
 

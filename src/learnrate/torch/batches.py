@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from .parts import Parts, described
 from .streams import Source, Stream, mixed
@@ -72,7 +74,19 @@ class Batches:
             made = given(seed if number else self._seed) if callable(given) else given
             if not isinstance(made, Iterable) or isinstance(made, (str, bytes, Mapping, Tensor)):
                 raise self._parts.refuse(f"batches(seed) must return an iterable of batches, got {described(made)}")
-            self._left = iter(made)
+            self._left = iter(_apart(made))
+
+
+def _apart(loader: Any) -> Any:
+    """A loader whose workers outlive a pass has one iterator for all who use it: each pass gets a loader of its own.
+
+    Its workers are then new in every pass, and draw the same numbers in a run that goes on from a snapshot.
+    """
+    if not (isinstance(loader, DataLoader) and loader.persistent_workers):
+        return loader
+    own = copy.copy(loader)
+    own._iterator = None
+    return own
 
 
 def _generators(loader: Any, number: int) -> dict[str, Source]:

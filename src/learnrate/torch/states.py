@@ -13,6 +13,17 @@ from ..errors import TraceFileError, UsageError
 
 _PLAIN = (bool, int, float, complex, str, bytes, torch.dtype, torch.device, torch.Size)
 _TENSORS = (torch.Tensor, torch.nn.Parameter)
+_DAMAGED = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    OverflowError,
+)
+"""What torch raises at bytes that it cannot read."""
 
 
 def written(state: Any) -> bytes:
@@ -29,7 +40,7 @@ def read(content: bytes) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch wonders at foreign pickles, which it then refuses
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+    except _DAMAGED as error:
         reason = str(error).partition("\n")[0]
         raise TraceFileError(f"its state is not what learnrate writes: {reason}") from None
 

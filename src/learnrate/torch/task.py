@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from ..errors import ParameterError, UsageError
 from ..policy import Policy
 from ..runs import Loop, Mode, Task, TaskFunction, task
-from ..runs.contract import checked
-from ..spec import Number, shorten
+from ..spec import Number, checked, shorten
 from .parts import Parts
 from .training import Training
 
@@ -54,10 +53,12 @@ def TorchTask(
 ) -> Task:
     """A task made of a user's parts, whose runs can be paused, forked and resumed, bit for bit.
 
-    - `model()` makes the model: torch's random numbers are those of the run's seed there.
+    - `model()` makes the model: torch's random numbers are those of the run's seed there. One that comes in eval mode
+      is put in training mode; parts of one in training mode keep theirs, which is how to freeze a normalisation.
     - `loss(model, batch)` returns a scalar tensor. A criterion does too, for batches that are (input, target): a
       module such as `nn.CrossEntropyLoss()`, or a function whose first arguments are called `input` and `target`, as
-      those in `torch.nn.functional` are.
+      those in `torch.nn.functional` are. Every run has a copy of such a module, so that nothing it keeps goes from run
+      to run.
     - `batches(seed)` returns an iterable of batches: one pass over the data, or endless. Where a pass ends, another is
       made by `batches(another_seed)`. A `DataLoader` or a list does too; its passes are seeded in the same way. A batch
       may be anything: a tensor, a tuple, a mapping.
@@ -81,6 +82,9 @@ def TorchTask(
     the process is moved, a requested evaluation changes nothing, and runs of one seed are paired. NumPy's and Python's
     global generators are not in it: draw from generators of your own, made from the seed. On a GPU, results are the
     same bit for bit where torch's kernels are deterministic.
+
+    A snapshot holds the weights and buffers of the model and the criterion, also buffers that are None at first. What
+    else they keep, in attributes that are no buffers, is not in it: register a buffer for what the next update needs.
 
     Raises `ParameterError` and `UsageError` for arguments that break their rules, and its runs `TaskError` for parts
     that do: no batches, a loss that is no scalar, an evaluation without the objective.

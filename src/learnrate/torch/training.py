@@ -6,7 +6,7 @@ import contextlib
 import copy
 import dataclasses
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -28,8 +28,12 @@ class Training:
     """Everything that a run holds. Between two calls, nothing of the process is changed."""
 
     def __init__(self, parts: Parts, policy: Policy, seed: int) -> None:
-        if parts.device is not None and isinstance(parts.loss, nn.Module):  # its class weights have to be there too
-            parts = dataclasses.replace(parts, loss=copy.deepcopy(parts.loss).to(parts.device))
+        given = parts.loss if isinstance(parts.loss, nn.Module) else None
+        self._criterion = None if given is None else copy.deepcopy(given)  # what it remembers is of this run alone
+        if self._criterion is not None:
+            if parts.device is not None:  # its class weights have to be there too
+                self._criterion.to(parts.device)
+            parts = dataclasses.replace(parts, loss=self._criterion)
         self.parts = parts
         self._surroundings = Surroundings(parts.threads)
         with self._surroundings:
@@ -49,17 +53,32 @@ class Training:
                 "leave scaler out, or take another optimizer"
             )
         self._learned = [tensor for group in self.optimizer.param_groups for tensor in group["params"]]
+        if given is not None and {id(tensor) for tensor in given.parameters()} & {id(each) for each in self._learned}:
+            raise UsageError(
+                "params gives the optimizer weights of the loss, which every run has a copy of: make them a part of "
+                "the model, and let loss be a function of (model, batch)"
+            )
         self._taken: list[Any] = []
         self._norm: float | None = None
 
     def _made(self, seed: int) -> nn.Module:
         """The model, its weights drawn from the seed alone."""
         device = self.parts.device
-        with Stream(sources(() if device is None else (device,)), seed):
+        seeded = _in_use() if device is None else {device}
+        model = self._drawn(seeded, seed)
+        elsewhere = {str(tensor.device): tensor.device for tensor in model.parameters()}
+        if elsewhere.keys() - sources(seeded).keys() - {"meta"}:  # drawn on a device that was asleep until then
+            model = self._drawn({*seeded, *elsewhere.values()}, seed)
+        if not model.training:
+            model.train()
+        return model if device is None else model.to(device)
+
+    def _drawn(self, devices: Iterable[torch.device], seed: int) -> nn.Module:
+        with Stream(sources(devices), seed):
             model = self.parts.model()
         if not isinstance(model, nn.Module):
             raise self.parts.refuse(f"model() must return a torch.nn.Module, got {shorten(model)}")
-        return model if device is None else model.to(device)
+        return model
 
     # -- an update
 
@@ -177,12 +196,12 @@ class Training:
 
     def state(self) -> dict[str, Any]:
         """Everything that the next update depends on, as plain data and tensors on the CPU."""
-        kept = self.model.state_dict()
-        hidden = {name: buffer for name, buffer in self.model.named_buffers() if name not in kept}
+        model, hidden = _kept(self.model)
         return {
             "format": FORMAT,
-            "model": _on_cpu(dict(kept)),
-            "hidden buffers": _on_cpu(hidden),
+            "model": model,
+            "hidden buffers": hidden,
+            "loss": None if self._criterion is None else list(_kept(self._criterion)),
             "optimizer": _on_cpu(self.optimizer.state_dict()),
             "scheduler": self.scheduler.state_dict(),
             "scaler": None if self._scaler is None else self._scaler.state_dict(),
@@ -196,17 +215,12 @@ class Training:
             raise StateError(f"task {self.parts.name!r} cannot continue from a state that it did not make")
         with self._surroundings:
             try:
-                kept = self.model.state_dict()  # which knows the versions of its modules
-                for name in [name for name in kept if name not in state["model"]]:
-                    del kept[name]
-                kept.update(state["model"])
-                self.model.load_state_dict(kept)
-                with torch.no_grad():
-                    for name, buffer in self.model.named_buffers():
-                        if name in state["hidden buffers"]:
-                            buffer.copy_(state["hidden buffers"][name])
+                _restore(self.model, state["model"], state["hidden buffers"], self.device)
+                if self._criterion is not None:
+                    kept, hidden = state["loss"]
+                    _restore(self._criterion, kept, hidden, self.device)
                 self.optimizer.load_state_dict(state["optimizer"])
-            except (KeyError, ValueError, RuntimeError) as error:
+            except (KeyError, ValueError, RuntimeError, TypeError) as error:
                 raise StateError(f"the snapshot is not of this model and optimizer: {error}") from error
             # the runner has checked that the policies agree until here; from here on this one's schedules speak
             self.scheduler.load_state_dict(state["scheduler"], allow_change=True)
@@ -214,6 +228,45 @@ class Training:
                 self._scaler.load_state_dict(state["scaler"])
             self._stream.go_on(state["random"])
             self._batches.go_to(*state["batches"])
+
+
+def _in_use() -> set[torch.device]:
+    """The accelerator that this process has drawn from, where there is one."""
+    if not torch.cuda.is_initialized():
+        return set()
+    return {torch.device("cuda", torch.cuda.current_device())}
+
+
+def _kept(module: nn.Module) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a module writes down of itself, and its other buffers."""
+    kept = module.state_dict()
+    hidden = {name: buffer for name, buffer in module.named_buffers() if name not in kept}
+    return _on_cpu(dict(kept)), _on_cpu(hidden)
+
+
+def _restore(module: nn.Module, wanted: Mapping[str, Any], hidden: Mapping[str, Any], device: torch.device) -> None:
+    """Give a module what another one like it has kept; a buffer that has no value yet gets one."""
+    for name, value in {**wanted, **hidden}.items():
+        path, _, last = name.rpartition(".")
+        owner = _inside(module, path)
+        if owner is not None and last in owner._buffers and owner._buffers[last] is None:
+            owner._buffers[last] = value.to(device, copy=True)
+    kept = module.state_dict()  # which knows the versions of its modules
+    for name in [name for name in kept if name not in wanted]:
+        del kept[name]
+    kept.update(wanted)
+    module.load_state_dict(kept)
+    with torch.no_grad():
+        for name, buffer in module.named_buffers():
+            if name in hidden:
+                buffer.copy_(hidden[name])
+
+
+def _inside(module: nn.Module, path: str) -> nn.Module | None:
+    try:
+        return module.get_submodule(path)
+    except AttributeError:
+        return None
 
 
 def _on_cpu(value: Any) -> Any:

@@ -94,7 +94,12 @@ def started(pid: int) -> str | None:
 def _asked_of_ps(pid: int) -> str | None:
     try:
         said = subprocess.run(
-            ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, timeout=5, check=False
+            ["ps", "-o", "stat=,lstart=", "-p", str(pid)],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+            env={**os.environ, "LC_ALL": "C", "TZ": "UTC"},  # the same words for whoever asks
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

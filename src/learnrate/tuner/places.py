@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import importlib.util
 import operator
+import pickle
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -19,11 +20,15 @@ _OTHERWISE = "or use engine='local'"
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """The name `name` in a module; `file` is where that is, for a module that no import would find."""
+    """The name `name` in a module; `file` is where that is, for a module that no import would find.
+
+    A task that has no name there, but knows how it is made, crosses `packed`.
+    """
 
     module: str
     name: str
     file: str | None
+    packed: bytes | None = None
 
     @classmethod
     def of(cls, task: Task) -> Place:
@@ -33,6 +38,8 @@ class Place:
                 f"an engine needs a task; make one with @task(updates=..., objective=...), got {shorten(task)}"
             )
         found = _home(task)
+        if (found is None or found[0] == "__main__") and type(task).__reduce__ is not Task.__reduce__:
+            return cls(type(task).__module__, task.name, None, pickle.dumps(task))
         if found is None:
             raise UsageError(
                 f"task {task.name!r} has no name at the top of a module, so a worker process cannot find it: assign it "
@@ -49,7 +56,7 @@ class Place:
     def find(self) -> Task:
         """The task, in another process; raises what importing it raises, or `TaskError` that says what that was."""
         try:
-            task = operator.attrgetter(self.name)(self._module())
+            task = self._unpacked() if self.packed else operator.attrgetter(self.name)(self._module())
         except LearnrateError:
             raise
         except Exception as error:
@@ -58,6 +65,9 @@ class Place:
         if not isinstance(task, Task):
             raise TaskError(f"{self.name} in {self.file or self.module} is no task in a worker process")
         return task
+
+    def _unpacked(self) -> object:
+        return pickle.loads(self.packed or b"")  # noqa: S301 - from the process that has started this one
 
     def _module(self) -> ModuleType:
         if self.file is not None and not _imported(self.module, Path(self.file)):

@@ -75,6 +75,10 @@ class Folder:
         except (LearnrateError, OSError):
             return None
 
+    def has(self, pause: Pause) -> bool:
+        """Whether there is a file of that pause; it is replaced as a whole, so it need not be read."""
+        return self.file(pause).exists()
+
     def drop(self, run: int) -> None:
         """Nothing: another process may be about to read it. The engine takes files away."""
 

@@ -23,6 +23,7 @@ import shutil
 import sqlite3
 import tempfile
 import time
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from ..spec import shorten
 
 try:
     import optuna
+    import sqlalchemy
     from optuna.storages import BaseStorage, RDBStorage
 except ModuleNotFoundError as missing:
     if missing.name != "optuna":
@@ -106,12 +108,13 @@ def resolve_storage(storage: Any = None, write: bool = True) -> Opened:
         path = Path(text).expanduser()
         return _journal(path, write) if path.suffix in _JOURNALS else _sqlite(path, write)
     file = re.fullmatch(r"sqlite(?:\+pysqlite)?:///([^?:]+)", text)
-    return _sqlite(Path(file[1]), write) if file else _database(text)
+    return _sqlite(Path(urllib.parse.unquote(file[1])), write) if file else _database(text)
 
 
 def hidden(url: str) -> str:
-    """A URL without its password."""
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+    """A URL without its password, and without those among its parameters."""
+    url = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+    return re.sub(r"(?i)([?&][a-z_]*(?:password|passwd|pwd)=)[^&]*", r"\1***", url)
 
 
 # -- SQLite files
@@ -139,15 +142,15 @@ def _sqlite(path: Path, write: bool) -> Opened:
     if fresh:
         with opened.asked("create the file"), contextlib.closing(sqlite3.connect(path, timeout=BUSY)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
-    url = f"sqlite:///{path}" if writable else _read_only(path, opened)
     try:
-        if not fresh:
-            with opened.asked("open it"):
-                _refuse_foreign(path, url)
+        with opened.asked("open it"):
+            uri, query = _uri(path) if writable else _read_only(path, opened)
+            if not fresh:
+                _refuse_foreign(path, f"{uri}?{urllib.parse.urlencode(query)}")
     except StudyError:
         opened.close()
         raise
-    return _open(url, opened, {"connect_args": {"timeout": BUSY, "factory": _Connection}})
+    return _open(_url(uri, query), opened, {"connect_args": {"timeout": BUSY, "factory": _Connection}})
 
 
 class _Connection(sqlite3.Connection):
@@ -177,21 +180,41 @@ def _is_sqlite(path: Path) -> bool:
         raise StudyError(f"{path} cannot be read: {error.strerror}; run chmod u+r on it, or give another") from None
 
 
-def _read_only(path: Path, opened: Opened) -> str:
-    """A URL that needs no log to be written; where a log was left behind, that of a copy."""
-    if path.with_name(path.name + "-wal").exists():
-        opened.folder = tempfile.TemporaryDirectory()
-        for name in (path.name, path.name + "-wal"):
-            copy = shutil.copyfile(path.with_name(name), Path(opened.folder.name) / name)
-            copy.chmod(0o600)
-        return f"sqlite:///{Path(opened.folder.name) / path.name}"
-    return f"sqlite:///file:{path.absolute()}?immutable=1&uri=true"
+def _uri(path: Path, **flags: str) -> tuple[str, dict[str, str]]:
+    """What SQLite calls a file, whatever signs are in its name, and how to open it."""
+    return path.absolute().as_uri(), flags
 
 
-def _refuse_foreign(path: Path, url: str) -> None:
+def _url(uri: str, query: dict[str, str]) -> str:
+    """What Optuna calls it; no sign of the name is taken for a part of the URL."""
+    url = sqlalchemy.URL.create("sqlite", database=uri, query={**query, "uri": "true"})
+    return url.render_as_string(hide_password=False)
+
+
+def _read_only(path: Path, opened: Opened) -> tuple[str, dict[str, str]]:
+    """A file that needs no log to be written; where a log was left behind, a copy of both."""
+    log = path.with_name(path.name + "-wal")
+    if not log.exists():
+        return _uri(path, immutable="1")
+    opened.folder = tempfile.TemporaryDirectory()
+    copies: list[Path] = []
+    for _ in range(_ATTEMPTS):
+        before = _marks(path, log)
+        copies = [shutil.copyfile(each, Path(opened.folder.name) / each.name) for each in (path, log)]
+        if _marks(path, log) == before:  # else someone has written meanwhile, and the two may not fit
+            break
+    for copy in copies:
+        copy.chmod(0o600)
+    return _uri(copies[0])
+
+
+def _marks(*paths: Path) -> list[tuple[int, int]]:
+    return [(stat.st_size, stat.st_mtime_ns) for stat in map(Path.stat, paths)]
+
+
+def _refuse_foreign(path: Path, uri: str) -> None:
     """Before Optuna makes its tables in another program's file."""
-    file = url.removeprefix("sqlite:///").removesuffix("&uri=true")
-    with contextlib.closing(sqlite3.connect(file, timeout=BUSY, uri=file.startswith("file:"))) as connection:
+    with contextlib.closing(sqlite3.connect(uri, timeout=BUSY, uri=True)) as connection:
         names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if names and not {"studies", "trials"} <= names:
         told = ", ".join(sorted(names)[:3])

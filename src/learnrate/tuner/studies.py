@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import json
 import math
+import re
 import secrets
 import sys
 import time
@@ -37,6 +38,9 @@ class Live:
     updates: int | None = None
     loss: float | None = None
     rate: float | None = None
+
+
+_SEEN = tuple(field.name for field in dataclasses.fields(Live))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +84,8 @@ def open_study(
     that is no plain data.
     """
     asked = _plain({} if question is None else question)
+    if name is not None and (not isinstance(name, str) or not name.strip() or set(name) & set("/\\")):
+        raise StudyError(f"a study cannot be called {shorten(name)}: its page has that name; give one without / and \\")
     opened = resolve_storage(storage)
     try:
         if name is None:
@@ -119,10 +125,7 @@ def list_studies(storage: Any = None) -> list[Summary]:
     try:
         with opened.asked("list the studies"):
             studies = [study for study in opened.storage.get_all_studies() if "learnrate_format" in study.user_attrs]
-            found = [
-                _summary(opened, study, opened.storage.get_all_trials(study._study_id, deepcopy=False))
-                for study in studies
-            ]
+        found = [summary for study in studies if (summary := _listed(opened, study)) is not None]
     finally:
         opened.close()
     return sorted(found, key=lambda summary: summary.changed, reverse=True)
@@ -143,7 +146,8 @@ def _plain(question: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fresh_name(task: str) -> str:
-    return f"{task}-{datetime.datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    called = re.sub(r"[^\w.-]+", "-", task).strip("-") or "study"
+    return f"{called}-{datetime.datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 def _newest(opened: Opened, question: Mapping[str, Any]) -> str | None:
@@ -250,6 +254,20 @@ def _version() -> str:
 # -- summaries
 
 
+def _listed(opened: Opened, study: Any) -> Summary | None:
+    """What can be said of a study; None for one that a newer version keeps in ways that this one cannot read."""
+    with opened.asked("list the studies"):
+        trials = opened.storage.get_all_trials(study._study_id, deepcopy=False)
+    try:
+        return _summary(opened, study, trials)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        if study.user_attrs.get("learnrate_format") == FORMAT:
+            raise StudyError(
+                f"study {study.study_name!r} in {opened.where} is damaged; restore it from a copy"
+            ) from None
+        return None
+
+
 def _summary(opened: Opened, study: Any, trials: list[FrozenTrial]) -> Summary:
     attrs = study.user_attrs
     question = attrs.get("question", {})
@@ -300,5 +318,6 @@ def _running(study: Any, trials: list[FrozenTrial], runs: Mapping[str, FrozenTri
         if lives is None:
             lives = time.time() - max(sign.get("at", 0.0), trial.user_attrs.get("claimed", 0.0)) < STALE
         if lives:
-            found.setdefault(key, Live(**sign.get("runs", {}).get(key, {})))
+            told = sign.get("runs", {}).get(key, {})  # a newer version may say more
+            found.setdefault(key, Live(**{name: told.get(name) for name in _SEEN}))
     return list(found.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
@@ -16,7 +17,7 @@ from ..finder.rates import assemble
 from ..finder.results import Result
 from ..policy import Policy
 from ..runs import Run, Task
-from ..spec import Number, shorten
+from ..spec import Number, checked, shorten
 from .search import Contest
 from .space import Space
 
@@ -46,7 +47,8 @@ def tune(
 ) -> Result:
     """The best policy for a budget: optimizer, rate, schedule, warmup, weight decay, and what else `space` names.
 
-    `budget` is in full runs of the task (4 unless told otherwise), or `hours` is the time to spend on this machine.
+    `budget` is in full runs of the task (4 unless told otherwise), or `hours` is the time to spend on this machine: it
+    becomes a budget, timed on the first updates of a run, and when it is over the search ends with what it knows.
     `space` is what may be chosen; see `Space` for the default and for fixing a part of it. Rates are found by a ladder
     of short runs (see `find`); everything else is compared on one common length with common seeds and batches. Runs are
     paused and go on where a schedule allows it, and new ones otherwise; a divergence is noticed within a few updates.
@@ -80,9 +82,10 @@ def tune(
         raise UsageError(f"tune needs a space such as lr.Space(optimizer=['adamw']), got {shorten(space)}")
     if budget is not None and hours is not None:
         raise ParameterError("give a budget in full runs or in hours, not both")
-    chosen, number = space or Space(), int(_checked("seed", seed, _SEED))
-    runs = _checked("budget", BUDGET if budget is None else budget, _BUDGET)
-    time_given = None if hours is None else _checked("hours", hours, _HOURS)
+    chosen, number = space or Space(), int(checked("seed", seed, _SEED))
+    runs = checked("budget", BUDGET if budget is None else budget, _BUDGET)
+    time_given = None if hours is None else checked("hours", hours, _HOURS)
+    deadline = math.inf if time_given is None else time.monotonic() + 3600 * time_given
     with contextlib.ExitStack() as stack:
         motor = _engine(engine, task, stack)
         if time_given is not None:
@@ -90,7 +93,7 @@ def tune(
             runs = kept or _affordable(task, chosen, number, time_given, motor.slots)
         asked = {"budget": runs, "seed": number} | ({} if time_given is None else {"hours": time_given})
         memory = None if storage is False else _study(stack, task, chosen, asked, storage, study, resume)
-        driver = Driver(motor, memory, _both(watch, getattr(memory, "watch", None)))
+        driver = Driver(motor, memory, _both(watch, getattr(memory, "watch", None)), deadline)
         return _found(task, chosen, runs, number, driver, getattr(memory, "name", None))
 
 
@@ -103,26 +106,35 @@ def load_result(storage: Any = None, study: str = "") -> Result:
 
     with read_study(storage, study) as memory:
         question = memory.question
+        missing = [name for name in (*_FACTS, "space", "budget", "seed") if name not in question]
+        if missing:
+            raise StudyError(
+                f"study {study!r} in {memory.where} is no search of tune: its question has no {', '.join(missing)}; "
+                "read its runs with Optuna"
+            )
         space, facts = Space.from_json(question["space"]), {name: question[name] for name in _FACTS}
         task = Task(_absent, question["task"], meta=question.get("units", {}), **facts)
         return _found(task, space, question["budget"], question["seed"], Driver(_Nowhere(), _Kept(memory)), study)
 
 
-def _found(task: Task, space: Space, budget: float, seed: int, driver: Driver, study: str | None) -> Result:
+def _found(
+    task: Task, space: Space, budget: float, seed: int, driver: Driver, study: str | None, late: bool = False
+) -> Result:
     contest = Contest(task, space, budget, seed)
     log: Log = []
     conclusion = driver.drive(logged(_search(contest), log))
-    memory = driver.memory
-    if driver.progress.interrupted and memory is not None and not isinstance(memory, _Kept):
+    memory, progress = driver.memory, driver.progress
+    if (progress.interrupted or progress.late) and memory is not None and not isinstance(memory, _Kept):
         # what was finished when Ctrl-C came, and was not told to the search any more, is known too
-        return _found(task, space, budget, seed, Driver(_Nowhere(), _Kept(memory)), study)
+        return _found(task, space, budget, seed, Driver(_Nowhere(), _Kept(memory)), study, late=progress.late)
     problem = contest.ladder(contest.champion).problem
     return assemble(
         conclusion,
         problem,
         log,
         budget=budget,
-        interrupted=driver.progress.interrupted,
+        interrupted=progress.interrupted and not late,
+        late=progress.late or late,
         runner_ups=contest.runner_ups(),
         more=contest.more(),
         study=study,
@@ -214,7 +226,8 @@ def _affordable(task: Task, space: Space, seed: int, hours: float, slots: int) -
         before, started = run.t, time.perf_counter()
         run.advance(min(2 * _TRIED, task.updates), evaluate=True)
         made = run.t - before
-    seconds = (time.perf_counter() - started) / made if made else run.seconds / max(1, run.t)
+    spent = time.perf_counter() - started if made else run.seconds
+    seconds = spent / ((made or max(1, run.t)) + task.evaluation)
     return float(f"{max(1e-6, 3600 * hours * slots / (seconds * task.updates)):.4g}")
 
 
@@ -228,13 +241,6 @@ def _both(
             call(progress)
 
     return watch
-
-
-def _checked(name: str, value: Any, rule: Number) -> Any:
-    try:
-        return rule.read(value)
-    except ValueError as broken:
-        raise ParameterError(f"{name} must {broken}") from None
 
 
 def _absent(policy: Policy, seed: int, updates: int, snapshot: Any = None) -> NoReturn:

@@ -31,6 +31,7 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLI
 _BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); from {0} import begin; begin()"
 _SIZE = struct.Struct("!Q")
 _COMMANDS, _MESSAGES, _ERRORS = 0, 1, 2  # a worker is born with its pipes where others have a terminal
+_CUT = -1  # the number of a pipe that is closed
 _END = None  # what a pipe gives when its other side is gone
 
 Inbox = queue.SimpleQueue[tuple["Worker", Any]]
@@ -130,6 +131,8 @@ class Channel:
         self.farewell: Callable[[], None] = lambda: None
         self._commands, self._messages = commands, messages
         self._inbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._cut)
         threading.Thread(target=self._listen, daemon=True).start()
 
     def receive(self) -> Any:
@@ -146,7 +149,18 @@ class Channel:
 
     def send(self, *message: Any) -> None:
         """Say something; `OSError` when the parent is gone."""
+        if self._messages == _CUT:
+            raise BrokenPipeError
         _write(self._messages, pickle.dumps(message))
+
+    def _cut(self) -> None:
+        """In a process that the task has forked: it is no worker, and must not hold the pipes of one open."""
+        for pipe in (self._commands, self._messages):
+            with contextlib.suppress(OSError):
+                os.close(pipe)
+        self._commands = self._messages = _CUT
+        self._inbox = queue.SimpleQueue()
+        self._inbox.put(_END)
 
     def _listen(self) -> None:
         for packed in _packets(self._commands):
