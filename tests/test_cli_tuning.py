@@ -544,7 +544,9 @@ def test_ctrl_c_ends_a_tuning_and_its_study_is_kept(bowl: str, here: Path) -> No
     assert code == 130, err
     data = json.loads(out)
     assert data["interrupted"] is True
-    assert f"interrupted: {len(data['curve'])} runs were made and are kept" in err
+    assert (
+        f"interrupted: {len(data['curve'])} runs were made and are kept; the same command with --resume goes on" in err
+    )
     assert "mine" in invoke("studies").stdout
     assert json.loads(invoke("report", "mine", "--json").stdout) == data
     again = invoke("report", "mine", "--storage", ".learnrate/studies.db", "--json")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from learnrate.errors import ParameterError
 from learnrate.finder import Result, find
 from learnrate.runs import Mode, Task, task
 from learnrate.schedules import Linear
@@ -77,3 +78,34 @@ def test_a_plateau_is_said_and_not_read() -> None:
     result = find(known(lambda x, updates: 2.3, start=2.3), Linear(1, 0), "sgd", 1)
     assert "nothing learnt" in names(result)
     assert not result.sure
+
+
+def test_a_task_that_does_not_use_its_rate_is_told_so() -> None:
+    result = find(known(lambda x, updates: 1 + 2 / updates, start=2.0), Linear(1, 0), "sgd", 1)
+    assert "rate has no effect" in names(result)
+    noisy = find(known(lambda x, updates: 1 + 2 / updates, start=2.0, noise=1e-3), Linear(1, 0), "sgd", 1)
+    assert "rate has no effect" not in names(noisy)
+
+
+@pytest.mark.parametrize("budget", [1, 4])
+def test_no_answer_is_far_from_the_best_run_seen(budget: float) -> None:
+    """A loss that falls by tens of decades, so that no bowl fits it."""
+
+    @task(updates=400, objective="left", evaluation=0)
+    def parabola(policy: Any, seed: int, updates: int) -> Iterator[Any]:
+        w = 1.0
+        for t in range(updates):
+            loss, w = w * w, w - policy.lr(t) * 2 * w
+            if (yield {"loss": loss}) == "evaluate":
+                yield {"left": w * w}
+
+    result = find(parabola, Linear(1, 1), "sgd", budget)
+    longest = max(probe.updates for probe in result.curve)
+    best = min((probe for probe in result.curve if probe.updates == longest), key=lambda probe: probe.objective)
+    assert 0.3 <= result.rate / best.rate <= 3.4
+
+
+def test_an_objective_that_is_better_when_higher_has_to_say_so() -> None:
+    with pytest.raises(ParameterError, match="say mode='max'"):
+        task(updates=3, objective="val_accuracy")
+    assert task(updates=3, objective="val_accuracy", mode="min")(lambda policy, seed: iter(())).mode == "min"

@@ -181,7 +181,7 @@ class Reporter:
         recorded = sum(line.state == "recorded" for line in progress.lines)
         if recorded and not self._recorded:
             self._recorded = True
-            say(self._err, f"{recorded} run{'s' * (recorded != 1)} had been recorded before")
+            say(self._err, "runs recorded before are used and not made again")
         for line in progress.lines:
             key = (line.number, line.ask.goal)
             if line.state in ("running", "waiting", "recorded") or key in self._said:

@@ -139,7 +139,8 @@ def _searched(
     with aside(), watching(err, total, seconds, wanted.as_json) as watch:
         result = begin(watch)
     if result.interrupted:
-        say(err, f"interrupted: {len(result.curve)} runs were made" + (" and are kept" if result.study else ""))
+        kept = " and are kept; the same command with --resume goes on" if result.study else ""
+        say(err, f"interrupted: {len(result.curve)} runs were made{kept}")
     try:
         with undisturbed():
             return told(result, out, err, wanted)
@@ -210,7 +211,7 @@ def _runner_ups(result: Result, out: Console) -> None:
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for runner in result.runner_ups:
-        standing = "cannot be told apart" if runner.tied else "worse"
+        standing = runner.standing
         cells = (
             repr(runner.policy),
             rate(runner.rate),

@@ -21,6 +21,9 @@ WIDE, BROAD = 1.0, 1.0
 NEAR = 0.3
 """Decades between the rate and a divergence that make it dangerous: a factor of two."""
 
+IDENTICAL = 3
+"""How many runs that end alike to the last digit are no coincidence."""
+
 _DAMPED, _UNSURE = 0.7, 0.5  # how much of the slope goes on, and how sure of it one is
 _SLOPE, _SLOPES = -0.5, 0.5  # of a task of which one level alone is known: its usual slope, and how much it varies
 _BEND = 0.25  # what a decade further may bring besides
@@ -136,6 +139,7 @@ def _findings(ladder: Ladder, belief: Belief, rate: float) -> list[Finding]:
         _widened(ladder, rate),
         _wall(ladder, rate),
         _flat(ladder, belief),
+        _idle(ladder),
         _noisy(ladder, belief),
         _extrapolated(ladder),
     ]
@@ -221,6 +225,18 @@ def _flat(ladder: Ladder, belief: Belief) -> Finding | None:
         return None
     advice = f"Any rate between {10**low:.2g} and {10**high:.2g} is as good: nothing is gained by a finer search."
     return Finding("flat", "note", {"low": 10**low, "high": 10**high}, advice)
+
+
+def _idle(ladder: Ladder) -> Finding | None:
+    """Runs at different rates ended in the very same number: the task does not use its rate."""
+    levels: dict[tuple[int, int], set[float]] = {}
+    for seen in ladder.seen:
+        levels.setdefault((seen.updates, seen.seed), set()).add(seen.value)
+    runs = len(ladder.seen)
+    if runs < IDENTICAL or any(len(values) > 1 for values in levels.values()):
+        return None
+    advice = "Every run of one length ended in the same number: check that the task trains with policy.lr."
+    return Finding("rate has no effect", "warning", {"runs": runs}, advice)
 
 
 def _alike(ladder: Ladder) -> bool:

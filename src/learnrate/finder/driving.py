@@ -23,6 +23,7 @@ from .asking import Answer, Answers, Ask, Asks, Interrupted, Search
 from .engine import Engine, Report
 
 R = TypeVar("R")
+_SAME = ", make the model anew for every run, and do not change the task while a study of it goes on"
 _PATIENCE = 1.0  # seconds between two looks at what other processes have finished
 _ARITHMETIC = re.compile(r"^(FloatingPoint|Overflow|ZeroDivision|Arithmetic)Error\b")
 _ELSEWHERE = re.compile(r"^(\w*(NotFound|Import|Key|Name|Attribute|Permission|IO|OS)Error|Is\w+|Not\w+)\b")
@@ -348,10 +349,11 @@ class Driver:
         first = self._first.setdefault(trace.seed, trace)
         unpaired = check_pairing([first, trace])
         if unpaired is not None:
+            advice = f"{unpaired.advice[:1].lower()}{unpaired.advice[1:-1]}{_SAME}"
             raise _with(
                 trace,
                 f"{_whose(trace)}{unpaired.name}: {_called(ask)} begins with a loss of {trace.loss[0]:.6g}, an earlier "
-                f"one of that seed with {first.loss[0]:.6g}; {unpaired.advice[:1].lower()}{unpaired.advice[1:-1]}",
+                f"one of that seed with {first.loss[0]:.6g}; {advice}",
             )
 
     def _abandon(self, running: dict[int, Line]) -> None:

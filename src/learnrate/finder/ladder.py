@@ -80,6 +80,7 @@ class Ladder:
         self.untrained: float | None = None
         self.limit: float | None = None
         self.low, self.high = math.log10(problem.low), math.log10(problem.high)
+        self._believed: tuple[tuple[int, float, float], Belief] | None = None
 
     # -- the search
 
@@ -235,11 +236,20 @@ class Ladder:
 
     def expected(self, updates: int) -> float:
         """Where the best rate of a run of this length is believed to be."""
-        return self.belief().best + DRIFT * math.log10(self.problem.task.updates / updates)
+        return self._near(self.belief().best + DRIFT * math.log10(self.problem.task.updates / updates))
+
+    def _near(self, x: float) -> float:
+        """A place not far from the best run of the longest level: no belief is so sure that its own runs are wrong."""
+        longest = max((seen.updates for seen in self.seen if not math.isnan(seen.value)), default=0)
+        best = self.best_of(longest, 0)
+        return x if best is None else min(max(x, best.x - WIDE), best.x + WIDE)
 
     def belief(self) -> Belief:
         """What its runs say about the best rate of the full run."""
-        return believe(self.points(), self.low, self.high)
+        asked = len(self.seen), self.low, self.high
+        if self._believed is None or self._believed[0] != asked:
+            self._believed = asked, believe(self.points(), self.low, self.high)
+        return self._believed[1]
 
     def points(self) -> list[Point]:
         """What has been seen, as the belief reads it."""
@@ -261,7 +271,7 @@ class Ladder:
         highest = max(sound, default=min(seen.x for seen in alive))
         if not self.learnt() and len(sound) == len(alive):
             return highest - WIDE
-        return min(max(belief.best, min(seen.x for seen in alive) - FINE), highest)
+        return min(self._near(belief.best), highest)
 
     @property
     def tried(self) -> tuple[float, float]:

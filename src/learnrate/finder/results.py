@@ -55,6 +55,13 @@ class RunnerUp:
     interval: Interval | None
     tied: bool
 
+    @property
+    def standing(self) -> str:
+        """How it stands to the winner, in a few words."""
+        if self.interval is None:
+            return "one seed: not told apart" if self.tied else "far behind, on one seed"
+        return "cannot be told apart" if self.tied else "worse"
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Result:

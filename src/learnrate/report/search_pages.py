@@ -307,7 +307,7 @@ def _rivals(result: Result) -> str:
             rate(runner.rate),
             number(runner.objective),
             compared(runner, result.mode),
-            "cannot be told apart" if runner.tied else "worse",
+            runner.standing,
         ]
         for runner in result.runner_ups
     ]

@@ -27,6 +27,9 @@ UNITS = {
 }
 """What a task may say about itself that turns epochs, tokens and samples into updates."""
 
+_HIGHER = frozenset(
+    {"acc", "accuracy", "auc", "bleu", "f1", "map", "miou", "precision", "r2", "recall", "return", "reward"}
+)
 RESERVED = ("update", "seconds", "snapshot")
 """What no yield may call a value."""
 
@@ -106,7 +109,7 @@ class Task:
 def task(
     updates: int,
     objective: str,
-    mode: Mode = "min",
+    mode: Mode | None = None,
     *,
     evaluation: float | None = None,
     name: str | None = None,
@@ -117,8 +120,9 @@ def task(
 
     Decorate a generator function `f(policy, seed)` or `f(policy, seed, updates)`. The seed alone must fix the initial
     weights and the batches, so that runs of one seed are paired across policies. `updates` is the usual length,
-    `objective` the name of the value that counts (the last one does), `mode` "min" or "max". `evaluation` is the cost
-    of one evaluation in updates, by default 1 % of `updates`. An update yields `loss`, `rate` (the rate it used; left
+    `objective` the name of the value that counts (the last one does), `mode` "min" (the default, except for names such
+    as "accuracy", which have to say it) or "max". `evaluation` is the cost of one evaluation in updates, by default 1 %
+    of `updates`. An update yields `loss`, `rate` (the rate it used; left
     out, the trace records what the schedule says) and any other numbers as signals. A function that takes `snapshot`
     too makes runs that can be forked and continued; `learnrate.runs` says how.
 
@@ -144,8 +148,7 @@ def task(
     cost = length / 100 if evaluation is None else checked("evaluation", evaluation, Number("", "updates", "", ge=0))
     if not isinstance(objective, str) or not objective or objective in RESERVED:
         raise ParameterError(f"objective must be the name of a value that the task yields, got {shorten(objective)}")
-    if mode not in MODES:
-        raise ParameterError(f"mode must be 'min' or 'max', got {shorten(mode)}")
+    mode = _mode(objective, mode)
     for unit in UNITS.keys() & meta.keys():
         checked(unit, meta[unit], Number("", "", "", gt=0))
     about = plain(meta, "task meta")
@@ -175,3 +178,17 @@ def _check_signature(function: Any) -> None:
 
 def _takes(function: Any, name: str) -> bool:
     return name in inspect.signature(function).parameters
+
+
+def _mode(objective: str, mode: Any) -> Mode:
+    """Which way is better; a name that usually is better when higher has to say so."""
+    if mode is None:
+        if _HIGHER & set(objective.lower().replace("-", "_").split("_")):
+            raise ParameterError(
+                f"objective {objective!r} is usually better when it is higher: say mode='max' (or mode='min')"
+            )
+        return "min"
+    if mode not in MODES:
+        raise ParameterError(f"mode must be 'min' or 'max', got {shorten(mode)}")
+    checked_mode: Mode = mode
+    return checked_mode

@@ -36,7 +36,7 @@ def TorchTask(
     evaluate: Callable[[nn.Module], Any],
     updates: int,
     objective: str = "val_loss",
-    mode: Mode = "min",
+    mode: Mode | None = None,
     *,
     name: str | None = None,
     evaluation: float | None = None,

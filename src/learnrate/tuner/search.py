@@ -31,6 +31,9 @@ EXPLORED = 0.6
 CLOSE = 0.10
 """How much worse, in units of the logarithm of the loss, a rival may be at the champion's rate to get a bracket."""
 
+APART = 0.25
+"""How much worse a rival has to be on a single seed to be told apart: seeds alone often make a fifth."""
+
 MARGIN = 0.01
 """By how much a rival has to be better to become the champion: of equals, the earlier and plainer one stays."""
 
@@ -277,7 +280,7 @@ class Contest:
         if math.isnan(middle):
             return None
         known = math.isfinite(half)
-        tied = middle <= half if known else middle < CLOSE
+        tied = middle <= half if known else middle < APART
         scale, ours = self.scale(), self.conclusion().objective
 
         def told(gap: float) -> float:
