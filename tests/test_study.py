@@ -175,8 +175,7 @@ def test_every_run_is_one_trial_of_optuna(anywhere: Any) -> None:
     assert theirs.best_trial.number in (0, 1)
     assert theirs.direction.name == "MINIMIZE"
     assert theirs.user_attrs["question"] == json.loads(json.dumps(QUESTION))
-    frame = theirs.trials_dataframe(attrs=("number", "value", "params", "state"))
-    assert list(frame["params_rate"]) == [0.1, 0.2, 5000.0]
+    assert [trial.params["rate"] for trial in theirs.trials] == [0.1, 0.2, 5000.0]
     for trial in theirs.trials:
         assert trial.datetime_complete is not None
         assert trial.datetime_start is not None

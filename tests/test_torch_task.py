@@ -139,7 +139,12 @@ def test_runs_side_by_side_do_not_mix() -> None:
 def test_runs_side_by_side_have_workers_of_their_own() -> None:
     """A loader with persistent workers has one iterator, which a second run would begin again."""
     loader = DataLoader(
-        TensorDataset(X, Y), 16, shuffle=True, num_workers=1, persistent_workers=True, multiprocessing_context="fork"
+        TensorDataset(X, Y),
+        16,
+        shuffle=True,
+        num_workers=1,
+        persistent_workers=True,
+        multiprocessing_context="forkserver",
     )
     task = made(batches=loader, updates=10)
     alone = [run(task, SGD, seed=seed) for seed in (0, 1)]

@@ -27,6 +27,9 @@ SHORTEST = 16
 GRID = 16
 """Rates are asked on a grid of so many to a decade, counted from the usual rate."""
 
+COARSE = 4
+"""The same where a longer run is the same run going on: then it pays to ask for rates that have been run."""
+
 WIDE, FINE = 0.5, 0.25
 FURTHER = 2.0
 """Decades beyond the range asked for that a search may go when the best stands at its edge."""
@@ -296,8 +299,9 @@ class Ladder:
 
     def snapped(self, x: float) -> float:
         """The nearest place of the grid on which rates are asked; in a range that holds none, the nearest of it."""
-        place = round(round(x * GRID) / GRID, 6)
-        return place if self.high - self.low > 1 / GRID else min(max(place, self.low), self.high)
+        grid = COARSE if self.problem.extends(self.first_level()) else GRID
+        place = round(round(x * grid) / grid, 6)
+        return place if self.high - self.low > 1 / grid else min(max(place, self.low), self.high)
 
     def affordable(self, updates: int) -> int:
         """How many runs of this length can be paid for; the first run of all is made whatever it costs."""
