@@ -18,7 +18,7 @@ from typing import Any
 from ..comparison.student import t_quantile
 from ..finder.asking import Answers, Asks, Interrupted, Search
 from ..finder.conclusion import Conclusion, conclude
-from ..finder.ladder import FINE, Ladder, Purse, Seen, spoken
+from ..finder.ladder import FINE, NEXT, Ladder, Purse, Seen, spoken
 from ..finder.problem import Problem
 from ..finder.results import RunnerUp, oriented
 from ..finder.scale import Scale, scale_of
@@ -162,7 +162,7 @@ class Contest:
         affordable = int(self.purse.left / (4 + rivals)) - math.ceil(self.task.evaluation)
         full = self.task.updates
         level = full if affordable >= NEARLY * full else affordable  # a full run needs no forecast
-        return level if level > 1.4 * longest else 0
+        return level if level > NEXT * longest else 0
 
     def confirm(self, arms: list[Arm], level: int) -> Steps:
         """More seeds of the champion, of its rivals beside it, and of its neighbours, while the budget lasts."""

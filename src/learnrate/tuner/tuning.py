@@ -16,7 +16,7 @@ from ..finder.engine import Engine, Local, Report
 from ..finder.rates import assemble
 from ..finder.results import Result
 from ..policy import Policy
-from ..runs import Run, Task
+from ..runs import UNITS, Run, Task
 from ..spec import Number, checked, shorten
 from .search import Contest
 from .space import Space
@@ -182,11 +182,7 @@ def _study(
         raise MissingExtra("optuna", "tune") from missing
     _check_written(space)
     facts = {fact: getattr(task, fact) for fact in _FACTS}
-    units = {
-        unit: task.meta[unit]
-        for unit in ("updates_per_epoch", "tokens_per_update", "samples_per_update", "batch_size")
-        if unit in task.meta
-    }
+    units = {unit: task.meta[unit] for unit in UNITS if unit in task.meta}
     about = {"space": space.to_json(), "parameters": space.parameters()}
     question = {"task": task.name, **facts, "units": units, **asked, **about}
     memory: Memory = stack.enter_context(open_study(storage, name, question, resume))
